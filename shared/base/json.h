@@ -1,0 +1,24 @@
+// JSON for people: an indented text of a value. Reentrant. Files that build or read JSON include
+// <boost/json.hpp> themselves; headers do not, since it costs seconds per file.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "shared/base/result.h"
+
+namespace boost::json {
+class value;
+class object;
+}  // namespace boost::json
+
+namespace litestream {
+
+// Two spaces a level, keys in insertion order, no newline at the end.
+std::string to_indented_json(const boost::json::value& value);
+
+// Parse one JSON object into `out`; anything else is kInput, and the message names `what` and the place.
+// Depth and size are bounded (32 levels, 1 MiB).
+Status parse_json_object(std::string_view text, std::string_view what, boost::json::object& out);
+
+}  // namespace litestream

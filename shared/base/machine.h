@@ -1,0 +1,12 @@
+// Which machine this is: what is remembered about a database is followed only on the machine that wrote it.
+// Thread-safe.
+#pragma once
+
+#include <string>
+
+namespace litestream {
+
+// /etc/machine-id, else the host name, else "unknown". Read once.
+const std::string& machine_id();
+
+}  // namespace litestream

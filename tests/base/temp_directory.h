@@ -1,0 +1,30 @@
+// TempDirectory: an empty directory that lives as long as the test. Thread-bound.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "shared/base/directory.h"
+#include "shared/base/random.h"
+
+namespace litestream {
+
+class TempDirectory {
+  public:
+    TempDirectory() : path_(std::filesystem::temp_directory_path() / ("litestream-test-" + random_hex(8))) {
+        REQUIRE(make_directories(path_, 0700));
+    }
+    ~TempDirectory() { (void)remove_directory_tree(path_).has_value(); }
+    TempDirectory(const TempDirectory&) = delete;
+    TempDirectory& operator=(const TempDirectory&) = delete;
+
+    const std::string& path() const { return path_; }
+    std::string path(std::string_view name) const { return join_path(path_, name); }
+
+  private:
+    std::string path_;
+};
+
+}  // namespace litestream
