@@ -1,0 +1,165 @@
+#include "shared/replica/file_replica_client.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <tuple>
+
+#include "shared/base/directory.h"
+#include "shared/format/path.h"
+#include "shared/format/position.h"
+
+namespace litestream {
+namespace {
+
+constexpr const char* kForm = "a file replica is file:///ABSOLUTE/PATH, with three slashes";
+
+// Where a file may be read, its folder may be entered.
+unsigned folder_mode(unsigned mode) { return mode | (mode & 0444) >> 2; }
+
+// Like make_directories(), but what is created survives power loss.
+Status make_synced_directories(const std::string& path, unsigned mode) {
+    if (file_exists(path)) return make_directories(path, mode);
+    const std::string parent = parent_directory(path);
+    if (parent != path) LITESTREAM_TRY(make_synced_directories(parent, mode));
+    LITESTREAM_TRY(make_directories(path, mode));
+    return sync_directory(parent);
+}
+
+// What is not there yet holds nothing.
+Result<std::vector<DirectoryEntry>> list_or_empty(const std::string& path) {
+    auto entries = list_directory(path);
+    if (!entries && entries.error().code == ErrorCode::kNotFound) return std::vector<DirectoryEntry>();
+    return entries;
+}
+
+struct FileFacts {
+    std::uint64_t size_bytes = 0;
+    std::int64_t modified_ms = 0;
+};
+
+// nullopt: no regular file, or it was removed since it was listed.
+Result<std::optional<FileFacts>> file_facts(const std::string& path) {
+    struct stat status = {};
+    if (::lstat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT) return std::optional<FileFacts>();
+        return system_error(errno, path, "stat");
+    }
+    if (!S_ISREG(status.st_mode)) return std::optional<FileFacts>();
+    return std::optional(FileFacts{static_cast<std::uint64_t>(status.st_size),
+                                   status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1'000'000});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ReplicaClient>> FileReplicaClient::create(const Url& url, unsigned mode) {
+    const bool here = url.host.empty() || url.host == "localhost";
+    if (!here || !url.port.empty()) {
+        return bad_input(url.to_string() + ": names the host \"" + url.host + "\": " + kForm);
+    }
+    if (url.path.empty() || url.path[0] != '/' || url.path.find_first_not_of('/') == std::string::npos) {
+        return bad_input(url.to_string() + ": names no directory: " + kForm);
+    }
+    if (!url.query.empty()) {
+        return bad_input(url.to_string() + ": unknown key \"" + url.query[0].first +
+                         "\" in the query: a file replica takes none");
+    }
+    std::string root = url.path;
+    while (root.back() == '/') root.pop_back();
+    Url shown = url;
+    shown.path = root;
+    return std::unique_ptr<ReplicaClient>(new FileReplicaClient(shown.to_string(), root, mode));
+}
+
+std::string FileReplicaClient::path_of(const std::string& name) const { return join_path(root_, name); }
+
+Result<std::vector<std::string>> FileReplicaClient::generations() {
+    LITESTREAM_ASSIGN(const auto entries, list_or_empty(path_of(generations_path())));
+    std::vector<std::string> names;
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory && is_generation_name(entry.name)) names.push_back(entry.name);
+    }
+    return names;
+}
+
+Result<std::vector<SnapshotInfo>> FileReplicaClient::snapshots(const std::string& generation) {
+    const std::string folder = snapshots_path(generation);
+    LITESTREAM_ASSIGN(const auto entries, list_or_empty(path_of(folder)));
+    std::vector<SnapshotInfo> infos;
+    for (const DirectoryEntry& entry : entries) {
+        const auto parsed = parse_snapshot_name(entry.name);
+        if (!parsed) continue;
+        const std::string name = join_path(folder, entry.name);
+        LITESTREAM_ASSIGN(const auto facts, file_facts(path_of(name)));
+        if (facts) infos.push_back({generation, parsed->index, facts->size_bytes, facts->modified_ms, name});
+    }
+    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.index, a.name) < std::tie(b.index, b.name);
+    });
+    return infos;
+}
+
+Result<std::vector<SegmentInfo>> FileReplicaClient::segments(const std::string& generation) {
+    const std::string folder = wal_path(generation);
+    LITESTREAM_ASSIGN(const auto entries, list_or_empty(path_of(folder)));
+    std::vector<SegmentInfo> infos;
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory) {
+            LITESTREAM_TRY(add_index(generation, entry.name, infos));
+        } else if (const auto parsed = parse_v3_segment_name(entry.name)) {
+            const std::string name = join_path(folder, entry.name);
+            LITESTREAM_TRY(add_segment({generation, parsed->first, parsed->second, 0, 0, name}, infos));
+        }
+    }
+    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.index, a.offset, a.name) < std::tie(b.index, b.offset, b.name);
+    });
+    return infos;
+}
+
+Status FileReplicaClient::add_index(const std::string& generation, const std::string& name,
+                                    std::vector<SegmentInfo>& out) {
+    const auto index = parse_index_name(name);
+    if (!index) return {};
+    const std::string folder = join_path(wal_path(generation), name);
+    LITESTREAM_ASSIGN(const auto entries, list_or_empty(path_of(folder)));
+    for (const DirectoryEntry& entry : entries) {
+        const auto offset = parse_segment_name(entry.name);
+        if (!offset) continue;
+        LITESTREAM_TRY(add_segment({generation, *index, *offset, 0, 0, join_path(folder, entry.name)}, out));
+    }
+    return {};
+}
+
+Status FileReplicaClient::add_segment(SegmentInfo info, std::vector<SegmentInfo>& out) const {
+    LITESTREAM_ASSIGN(const auto facts, file_facts(path_of(info.name)));
+    if (!facts) return {};
+    info.size_bytes = facts->size_bytes;
+    info.created_ms = facts->modified_ms;
+    out.push_back(std::move(info));
+    return {};
+}
+
+Result<std::unique_ptr<Source>> FileReplicaClient::open(const std::string& name) {
+    LITESTREAM_ASSIGN(File file, File::open(path_of(name), O_RDONLY));
+    return std::unique_ptr<Source>(std::make_unique<FileSource>(std::move(file)));
+}
+
+Result<std::optional<Trailer>> FileReplicaClient::trailer(const std::string& name) {
+    LITESTREAM_ASSIGN(const File file, File::open(path_of(name), O_RDONLY));
+    return read_trailer(file);
+}
+
+Status FileReplicaClient::publish(const std::string& name, const Producer& producer) {
+    const std::string path = path_of(name);
+    if (file_exists(path)) return Error{ErrorCode::kExists, path + ": exists already and is not replaced"};
+    LITESTREAM_TRY(make_synced_directories(parent_directory(path), folder_mode(mode_)));
+    LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, ".tmp", mode_));
+    const Sink sink = [&temp](ByteView bytes) { return temp.file().write(bytes); };
+    if (auto status = producer(sink); !status) return std::move(status).error().context(path);
+    return temp.publish(Durability::kSynced, Replace::kNever);
+}
+
+}  // namespace litestream

@@ -1,0 +1,65 @@
+// ReplicaClient: the door to a replica's storage. A client lists, reads and publishes whole files in
+// Litestream's layout (shared/format/path.h) and decides nothing.
+//
+// A client must publish atomically and durably (all of the file or nothing of it, also after power loss),
+// never replace a file that is there (kExists), and name the object in every error. It may be slow. It must
+// not retry for ever, and needs no thread of its own. Thread-bound: one thread at a time uses one client.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/base/stream.h"
+#include "shared/base/url.h"
+#include "shared/format/trailer.h"
+
+namespace litestream {
+
+struct SnapshotInfo {
+    std::string generation;
+    std::uint64_t index = 0;
+    std::uint64_t size_bytes = 0;  // as stored
+    std::int64_t created_ms = 0;   // time of the file or object
+    std::string name;              // below the replica's root; for open() and messages
+};
+
+struct SegmentInfo {
+    std::string generation;
+    std::uint64_t index = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t size_bytes = 0;
+    std::int64_t created_ms = 0;
+    std::string name;
+};
+
+// Writes the file's bytes to the sink; an error abandons the file.
+using Producer = std::function<Status(const Sink&)>;
+
+class ReplicaClient {
+  public:
+    virtual ~ReplicaClient() = default;
+
+    virtual std::string url() const = 0;  // without secrets, for messages
+
+    // Sorted. A replica that does not exist yet is an empty list; names that are not ours are skipped.
+    virtual Result<std::vector<std::string>> generations() = 0;
+    virtual Result<std::vector<SnapshotInfo>> snapshots(const std::string& generation) = 0;  // by index
+    virtual Result<std::vector<SegmentInfo>> segments(const std::string& generation) = 0;  // by index, offset
+
+    virtual Result<std::unique_ptr<Source>> open(const std::string& name) = 0;
+    // From the end of the file only; nullopt: none there. Not yet verified against the content.
+    virtual Result<std::optional<Trailer>> trailer(const std::string& name) = 0;
+
+    // Creates `name` (and its folders). kExists if it is there already.
+    virtual Status publish(const std::string& name, const Producer& producer) = 0;
+};
+
+// The client for a URL's scheme; kInput names unknown schemes and keys and what is accepted.
+// Touches no storage yet. `mode`: of the files to create; folders get it with x where r is set.
+Result<std::unique_ptr<ReplicaClient>> open_replica_client(const Url& url, unsigned mode = 0600);
+
+}  // namespace litestream

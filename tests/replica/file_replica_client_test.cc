@@ -1,0 +1,154 @@
+#include "shared/replica/file_replica_client.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include "shared/format/path.h"
+#include "tests/replica/replica_files.h"
+
+namespace litestream {
+namespace {
+
+constexpr const char* kGeneration = "0123456789abcdef";
+
+std::string refusal(std::string_view text) {
+    const auto url = Url::parse(text);
+    if (!url) return url.error().message;
+    const auto client = open_replica_client(*url);
+    return client ? std::string() : client.error().message;
+}
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+unsigned mode_of(const std::string& path) {
+    struct stat status = {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return status.st_mode & 07777;
+}
+
+Producer text(std::string_view content) {
+    return [content](const Sink& sink) { return sink(as_bytes(content)); };
+}
+
+}  // namespace
+
+TEST_CASE("a file URL must be absolute and on this machine") {
+    CHECK(refusal("file:///backup/app").empty());
+    CHECK(refusal("file://localhost/backup/app").empty());
+
+    for (const char* wrong : {"file://backup/app", "file://host:1/app", "file:///", "file://localhost"}) {
+        INFO(wrong);
+        CHECK(contains(refusal(wrong), "file:///ABSOLUTE/PATH"));
+    }
+}
+
+TEST_CASE("an unknown scheme or key is refused by name") {
+    CHECK(contains(refusal("ftp://host/app"), "unknown scheme \"ftp\""));
+    CHECK(contains(refusal("ftp://host/app"), "file:///ABSOLUTE/PATH"));
+    CHECK(contains(refusal("s3://bucket/app"), "s3 is not available in this version"));
+    CHECK(contains(refusal("file:///backup?colour=red"), "\"colour\""));
+}
+
+TEST_CASE("a replica that does not exist is empty") {
+    ReplicaFiles files;
+
+    CHECK(files.client().generations()->empty());
+    CHECK(files.client().snapshots(kGeneration)->empty());
+    CHECK(files.client().segments(kGeneration)->empty());
+    CHECK(files.client().open("generations/x").error().code == ErrorCode::kNotFound);
+    CHECK_FALSE(file_exists(files.root()));
+}
+
+TEST_CASE("what is published is listed in order, and nothing else is") {
+    ReplicaFiles files;
+    ReplicaClient& client = files.client();
+    const std::pair<std::uint64_t, std::uint64_t> places[] = {{16, 0}, {2, 32}, {2, 0}};
+    for (const auto& [index, offset] : places) {
+        REQUIRE(client.publish(segment_path(kGeneration, index, offset), text("segment")));
+    }
+    REQUIRE(client.publish(snapshot_path(kGeneration, 2), text("snapshot!")));
+    files.write(segment_path(kGeneration, 2, 64) + ".tmp", {});
+    files.write("generations/owner", {});
+    REQUIRE(make_directories(join_path(files.root(), wal_path(kGeneration) + "/ab"), 0700));
+
+    const auto segments = client.segments(kGeneration);
+    const auto snapshots = client.snapshots(kGeneration);
+
+    CHECK(*client.generations() == std::vector<std::string>{kGeneration});
+    REQUIRE(segments->size() == 3);
+    CHECK((*segments)[0].name == segment_path(kGeneration, 2, 0));
+    CHECK((*segments)[1].offset == 32);
+    CHECK((*segments)[2].index == 16);
+    REQUIRE(snapshots->size() == 1);
+    CHECK((*snapshots)[0].size_bytes == 9);
+    CHECK((*snapshots)[0].created_ms > 1'500'000'000'000);
+}
+
+TEST_CASE("the flat layout of Litestream 0.3 is listed too") {
+    ReplicaFiles files;
+    files.copy_golden("litestream-0.3.13");
+
+    const auto segments = files.client().segments("6dd45e6b2e4963c6");
+
+    REQUIRE(segments->size() == 4);
+    CHECK((*segments)[2].offset == 0xae058);
+    CHECK((*segments)[3].index == 1);
+    CHECK(files.client().snapshots("6dd45e6b2e4963c6")->size() == 1);
+}
+
+TEST_CASE("publishing never replaces a file") {
+    ReplicaFiles files;
+    const std::string name = snapshot_path(kGeneration, 0);
+    REQUIRE(files.client().publish(name, text("first")));
+
+    const Status again = files.client().publish(name, text("second"));
+
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == ErrorCode::kExists);
+    CHECK(contains(again.error().message, name));
+    CHECK(as_text(files.read(name)) == "first");
+}
+
+TEST_CASE("a producer that fails leaves nothing behind and its error names the file") {
+    ReplicaFiles files;
+    const std::string name = segment_path(kGeneration, 0, 0);
+
+    const Status status = files.client().publish(name, [](const Sink& sink) -> Status {
+        LITESTREAM_TRY(sink(as_bytes("half")));
+        return corrupt("the source broke off");
+    });
+
+    REQUIRE_FALSE(status);
+    CHECK(contains(status.error().message, name + ": the source broke off"));
+    CHECK(files.names().empty());
+}
+
+TEST_CASE("files and folders are never wider than the mode that was given") {
+    ReplicaFiles files;
+    auto client = open_replica_client(*Url::parse(files.url()), 0640);
+    const std::string name = segment_path(kGeneration, 0, 0);
+    const mode_t umask_before = ::umask(0);
+
+    const Status status = (*client)->publish(name, text("x"));
+    ::umask(umask_before);
+
+    REQUIRE(status);
+    CHECK(mode_of(join_path(files.root(), name)) == 0640);
+    CHECK(mode_of(parent_directory(join_path(files.root(), name))) == 0750);
+    CHECK(mode_of(files.root()) == 0750);
+}
+
+TEST_CASE("a path through a file is an error that names it") {
+    ReplicaFiles files;
+    REQUIRE(files.client().publish("generations", text("in the way")));
+
+    const auto listed = files.client().generations();
+    const Status status = files.client().publish(segment_path(kGeneration, 0, 0), text("x"));
+
+    REQUIRE_FALSE(listed);
+    CHECK(contains(listed.error().message, files.root()));
+    REQUIRE_FALSE(status);
+    CHECK(status.error().code == ErrorCode::kCantOpen);
+}
+
+}  // namespace litestream
