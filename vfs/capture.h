@@ -1,0 +1,75 @@
+// Capture: brings everything that the wal-index calls committed from the WAL into the segment store, as whole
+// commits with a valid frame chain, and proves from look to look that nothing is missing in between, or
+// begins a new generation and says why.
+//
+// The proof. Within one life of the WAL (same salts, our last frame still in its place) frames are only ever
+// appended. Across lives the wal-index's iChange counts commits: it must have grown by exactly the commits
+// that were read since. When the -shm was new (a reopen), only files speak: the WAL still holds our last
+// frame, or it was absent and the clean-close record fits.
+//
+// What the wal-index says is committed is captured even where SQLite's own chain is broken (before 3.50.2 it
+// can commit frames with zero salt and checksum): such frames are framed anew, so that the stored chain
+// verifies.
+//
+// Thread-bound: the capture thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "shared/base/file.h"
+#include "vfs/database.h"
+#include "vfs/wal_reader.h"
+
+namespace litestream {
+
+class Capture {
+  public:
+    explicit Capture(Database& database) : database_(database) {}
+
+    // Everything committed by now. Errors go to the database's status and are retried with back-off.
+    void look();
+    std::int64_t retry_ms() const { return retry_ms_; }  // steady clock; -1: no retry is due
+
+  private:
+    enum class Progress { kDone, kAgain };  // kAgain: the WAL moved on meanwhile
+
+    Result<Progress> try_look();
+    Status start(const WalIndexHeader& header, const OpenEvidence& evidence);
+    Status open_store();
+    std::optional<std::string> cannot_continue(const WalIndexHeader& header, const OpenEvidence& evidence);
+    Result<Progress> advance(const WalIndexHeader& header);
+    Result<Progress> continue_life(const WalIndexHeader& header);
+    Result<Progress> change_life(const WalIndexHeader& header);
+    Status salvage(std::uint32_t commits);
+    Result<Progress> copy_life(const WalIndexHeader& header);
+    // Both in capture_copy.cc.
+    Result<Progress> copy_segment(const WalIndexHeader& header);
+    Status begin_generation(const std::string& reason, const WalIndexHeader& header);
+    Status begin_life(const WalIndexHeader& header);
+    bool still_in_life(const Salts& salts) const;
+    bool accounts_for(const CommitCount& count, std::uint32_t commits) const;
+    void publish();
+
+    // One segment being read from the WAL.
+    struct Copy;
+    Status copy_frames(Copy& copy);
+    Status copy_frame(Copy& copy, std::uint8_t* frame);
+    Trailer trailer_for(const Copy& copy) const;
+
+    Database& database_;
+    bool started_ = false;
+    bool is_salvaging_ = false;
+    std::optional<OpenEvidence> evidence_;
+    WalReader wal_;
+    CapturedLife life_;
+    CapturedLife previous_;
+    WordOrder word_order_ = WordOrder::kLittle;
+    WalChecksum source_chain_;  // of the last captured frame, as it stands in the WAL
+    std::int64_t last_commit_ms_ = 0;
+    std::int64_t retry_ms_ = -1;
+    int failures_ = 0;
+};
+
+}  // namespace litestream

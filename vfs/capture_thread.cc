@@ -1,0 +1,124 @@
+#include "vfs/capture_thread.h"
+
+#include <chrono>
+
+#include "shared/base/clock.h"
+#include "vfs/capture.h"
+#include "vfs/database.h"
+
+namespace litestream {
+
+namespace {
+
+// Ringing a thread that naps costs a commit 9 ns, waking one that sleeps 3 us: it naps for as long as
+// commits come this often.
+constexpr auto kNap = std::chrono::microseconds(150);
+constexpr int kQuietNaps = 8;
+constexpr std::int64_t kNever = -1;
+
+}  // namespace
+
+CaptureThread::~CaptureThread() {
+    if (thread_.joinable()) thread_.detach();  // only a host that exits without closing gets here
+}
+
+void CaptureThread::add(const std::shared_ptr<Database>& database) {
+    {
+        const std::lock_guard lock(list_mutex_);
+        databases_.push_back(database);
+        stopping_ = false;
+    }
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    wake();
+}
+
+void CaptureThread::remove(const Database& database) {
+    bool last = false;
+    {
+        std::unique_lock lock(list_mutex_);
+        std::erase_if(databases_, [&](const auto& entry) { return entry.get() == &database; });
+        looked_.wait(lock, [&] { return current_ != &database; });
+        last = stopping_ = databases_.empty();
+    }
+    if (!last || !thread_.joinable()) return;
+    wake_sleeper();
+    thread_.join();
+}
+
+void CaptureThread::forget_after_fork() {
+    if (thread_.joinable()) thread_.detach();
+}
+
+void CaptureThread::run() {
+    int quiet = 0;
+    while (true) {
+        std::int64_t retry_ms = kNever;
+        quiet = look_at_rung(retry_ms) ? 0 : quiet + 1;
+        {
+            const std::lock_guard lock(list_mutex_);
+            if (stopping_) return;
+        }
+        if (quiet < kQuietNaps) {
+            std::this_thread::sleep_for(kNap);
+        } else {
+            sleep_until_rung(retry_ms);
+        }
+    }
+}
+
+// False: no bell had rung. `retry_ms`: when the earliest failed look is to be repeated.
+bool CaptureThread::look_at_rung(std::int64_t& retry_ms) {
+    bool any = false;
+    std::unique_lock lock(list_mutex_);
+    for (std::size_t i = 0; i < databases_.size(); ++i) {
+        const std::shared_ptr<Database> database = databases_[i];
+        const std::int64_t due_ms = database->capture().retry_ms();
+        const bool retry = due_ms != kNever && due_ms <= steady_clock_ms();
+        if (database->take_ring() || retry) {
+            any = true;
+            current_ = database.get();
+            lock.unlock();
+            database->capture().look();
+            lock.lock();
+            current_ = nullptr;
+            looked_.notify_all();
+        }
+        const std::int64_t next_ms = database->capture().retry_ms();
+        if (next_ms != kNever && (retry_ms == kNever || next_ms < retry_ms)) retry_ms = next_ms;
+    }
+    return any;
+}
+
+bool CaptureThread::any_rung() {
+    const std::lock_guard lock(list_mutex_);
+    if (stopping_) return true;
+    for (const auto& database : databases_) {
+        if (database->has_rung()) return true;
+    }
+    return false;
+}
+
+// A bell that rings after any_rung() sees asleep_ and takes sleep_mutex_, so that it cannot be missed.
+void CaptureThread::sleep_until_rung(std::int64_t retry_ms) {
+    asleep_.store(true);
+    const bool rung = any_rung();
+    std::unique_lock lock(sleep_mutex_);
+    if (!rung && asleep_.load()) {
+        const auto woken = [this] { return !asleep_.load(); };
+        if (retry_ms == kNever) {
+            rung_.wait(lock, woken);
+        } else {
+            const std::int64_t left_ms = std::max<std::int64_t>(retry_ms - steady_clock_ms(), 1);
+            rung_.wait_for(lock, std::chrono::milliseconds(left_ms), woken);
+        }
+    }
+    asleep_.store(false);
+}
+
+void CaptureThread::wake_sleeper() {
+    const std::lock_guard lock(sleep_mutex_);
+    asleep_.store(false);
+    rung_.notify_one();
+}
+
+}  // namespace litestream

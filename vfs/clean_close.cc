@@ -1,0 +1,76 @@
+#include "vfs/clean_close.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "shared/base/clock.h"
+#include "shared/base/crc32.h"
+#include "shared/base/directory.h"
+#include "shared/base/text.h"
+
+namespace litestream {
+
+namespace {
+
+constexpr int kMaxWaitMs = 50;
+
+std::string record_path(const std::string& meta_path) { return join_path(meta_path, "clean-close"); }
+
+std::int64_t nanoseconds(const timespec& time) {
+    return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// The clock that the kernel stamps files with: it moves in ticks.
+std::int64_t file_clock_ns() {
+    timespec now = {};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return nanoseconds(now);
+}
+
+std::string describe(const struct stat& status, ByteView first_bytes, const std::string& position) {
+    std::string line = "1 " + position;
+    for (const auto number :
+         {static_cast<std::int64_t>(status.st_dev), static_cast<std::int64_t>(status.st_ino),
+          static_cast<std::int64_t>(status.st_size), nanoseconds(status.st_mtim),
+          nanoseconds(status.st_ctim)}) {
+        line += " " + std::to_string(number);
+    }
+    line += " " + to_hex(first_bytes);
+    return line + " " + to_hex16(crc32(0, as_bytes(line))) + "\n";
+}
+
+}  // namespace
+
+Status write_clean_close(const std::string& meta_path, const std::string& database_path, ByteView first_bytes,
+                         const Position& position, unsigned mode) {
+    struct stat status = {};
+    if (::stat(database_path.c_str(), &status) != 0) return system_error(errno, database_path, "stat");
+    const std::int64_t deadline = steady_clock_ms() + kMaxWaitMs;
+    while (file_clock_ns() <= nanoseconds(status.st_ctim)) {
+        if (steady_clock_ms() > deadline) {
+            return Error{ErrorCode::kBusy, database_path + ": its change time is not in the past"};
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+    return write_file_atomically(record_path(meta_path),
+                                 as_bytes(describe(status, first_bytes, position.to_string())), mode);
+}
+
+std::optional<Position> check_clean_close(const std::string& meta_path, const std::string& database_path,
+                                          ByteView first_bytes) {
+    const auto bytes = read_file(record_path(meta_path), 4096);
+    struct stat status = {};
+    if (!bytes || ::stat(database_path.c_str(), &status) != 0) return std::nullopt;
+    const std::string_view line = as_text(*bytes);
+    if (line.size() < 2 + kPositionTextSize) return std::nullopt;
+    const std::string position(line.substr(2, kPositionTextSize));
+    if (line != describe(status, first_bytes, position)) return std::nullopt;
+    auto parsed = Position::parse(position);
+    return parsed ? std::optional(*std::move(parsed)) : std::nullopt;
+}
+
+}  // namespace litestream

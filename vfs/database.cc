@@ -1,0 +1,183 @@
+#include "vfs/database.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "vfs/capture.h"
+#include "vfs/capture_thread.h"
+#include "vfs/clean_close.h"
+
+namespace litestream {
+
+namespace {
+
+constexpr int kAskStopMs = 250;
+
+std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
+
+bool is_empty_file(const std::string& path) {
+    struct stat status = {};
+    return ::stat(path.c_str(), &status) != 0 ? errno == ENOENT : status.st_size == 0;
+}
+
+}  // namespace
+
+Database::Database(std::string path, CaptureThread& thread)
+    : path_(std::move(path)), thread_(thread), store_(path_), capture_(std::make_unique<Capture>(*this)) {}
+
+Database::~Database() = default;
+
+void Database::ring() {
+    rung_.store(true);
+    thread_.wake();
+}
+
+void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
+    powersafe_overwrite_.store(powersafe_overwrite);
+    if (is_mapped()) return;  // another handle of this process has it open: capture goes on
+    OpenEvidence evidence;
+    evidence.wal_was_empty = is_empty_file(wal_path());
+    const auto closed_at = check_clean_close(store_.path(), path_, first_bytes);
+    evidence.closed_cleanly = closed_at.has_value();
+    if (closed_at) evidence.closed_at = *closed_at;
+    wal_deleted_.store(false);
+    has_captured_.store(false);
+    const std::lock_guard lock(state_mutex_);
+    evidence_ = std::move(evidence);
+}
+
+std::optional<OpenEvidence> Database::take_evidence() {
+    const std::lock_guard lock(state_mutex_);
+    return std::exchange(evidence_, std::nullopt);
+}
+
+void Database::on_map(const void* handle, const volatile void* region0) {
+    {
+        const std::lock_guard lock(shm_mutex_);
+        mappings_.push_back({handle, region0});
+    }
+    ring();
+}
+
+void Database::on_unmap(const void* handle) {
+    const std::lock_guard lock(shm_mutex_);
+    std::erase_if(mappings_, [handle](const Mapping& mapping) { return mapping.handle == handle; });
+}
+
+std::optional<WalIndexHeader> Database::wal_index_header() const {
+    const std::lock_guard lock(shm_mutex_);
+    if (mappings_.empty()) return std::nullopt;
+    return read_wal_index_header(mappings_.front().region0);
+}
+
+bool Database::is_mapped() const {
+    const std::lock_guard lock(shm_mutex_);
+    return !mappings_.empty();
+}
+
+void Database::on_write_unlock() { ring(); }
+
+bool Database::is_captured(const WalIndexHeader& header) const {
+    if (!has_captured_.load()) return false;
+    if (header.frame_count == 0) return captured_change_.load() == header.change;
+    const std::uint64_t salts = captured_salts_.load();
+    const std::uint32_t frames = captured_frames_.load();
+    return salts == pack(header.salts) && frames == header.frame_count && salts == captured_salts_.load();
+}
+
+// The caller holds WRITE, so that the header stands still.
+bool Database::may_restart() {
+    const auto header = wal_index_header();
+    if (!header || header->frame_count == 0 || is_captured(*header)) return true;
+    ring();
+    return wal_size(header->frame_count, header->page_size) > kGateLimitBytes;
+}
+
+bool Database::drain() {
+    const auto header = wal_index_header();
+    if (!header || is_captured(*header)) return true;
+    ring();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDrainMs);
+    std::unique_lock lock(state_mutex_);
+    const bool drained = captured_.wait_until(lock, deadline, [&] { return is_captured(*header); });
+    return drained || wal_size(header->frame_count, header->page_size) > kGateLimitBytes;
+}
+
+// Everything was captured when EXCLUSIVE was granted (drain), and nothing can have changed since.
+void Database::on_exclusive_unlock(ByteView first_bytes) {
+    if (!wal_deleted_.exchange(false) || !has_captured_.load()) return;
+    struct stat status = {};
+    if (::stat(path_.c_str(), &status) != 0) return;
+    const Status written =
+        write_clean_close(store_.path(), path_, first_bytes, store_.end(), status.st_mode & 0666);
+    if (!written) log_line("litestream: clean close not recorded: " + written.error().message);
+}
+
+bool Database::wait_captured(int timeout_ms, const std::function<bool()>& stop) {
+    const auto target = wal_index_header();
+    if (!target) return false;
+    ring();
+    const auto reached = [&] {
+        if (is_captured(*target)) return true;
+        // Capture may have gone on to later commits, or to another life.
+        const auto ahead = static_cast<std::int32_t>(captured_change_.load() - target->change);
+        return has_captured_.load() && ahead > 0;
+    };
+    const std::int64_t deadline = steady_clock_ms() + timeout_ms;
+    std::unique_lock lock(state_mutex_);
+    while (!reached()) {
+        const std::int64_t left = deadline - steady_clock_ms();
+        if (left <= 0) return false;
+        captured_.wait_for(lock, std::chrono::milliseconds(std::min<std::int64_t>(left, kAskStopMs)));
+        lock.unlock();
+        const bool stopped = stop && stop();
+        lock.lock();
+        if (stopped) return false;
+    }
+    return true;
+}
+
+std::string Database::capture_error() const {
+    const std::lock_guard lock(state_mutex_);
+    return capture_error_;
+}
+
+std::uint64_t Database::pending_wal_bytes() const {
+    const auto header = wal_index_header();
+    if (!header || is_captured(*header)) return 0;
+    const bool same_life = captured_salts_.load() == pack(header->salts);
+    const std::uint32_t captured = same_life ? captured_frames_.load() : 0;
+    if (header->frame_count <= captured) return 0;
+    return wal_size(header->frame_count - captured, header->page_size) - kWalHeaderSize;
+}
+
+void Database::captured_lives(CapturedLife& current, CapturedLife& previous) const {
+    const std::lock_guard lock(state_mutex_);
+    current = current_;
+    previous = previous_;
+}
+
+void Database::publish_captured(const CapturedLife& current, const CapturedLife& previous) {
+    const std::lock_guard lock(state_mutex_);
+    captured_frames_.store(0);
+    captured_salts_.store(pack(current.salts));
+    captured_frames_.store(current.frames);
+    captured_change_.store(current.change);
+    has_captured_.store(true);
+    current_ = current;
+    previous_ = previous;
+    capture_error_.clear();
+    captured_.notify_all();
+}
+
+void Database::set_capture_error(const std::string& message) {
+    const std::lock_guard lock(state_mutex_);
+    if (!message.empty() && message != capture_error_) log_line("litestream: " + path_ + ": " + message);
+    capture_error_ = message;
+}
+
+}  // namespace litestream

@@ -1,0 +1,138 @@
+// Database: one database file that this process has open through our VFS. It knows the handles' mappings of
+// the wal-index, keeps the segment store, and publishes how far capture has come.
+//
+// Thread-safe: SQLite's threads call the on_* functions from VFS callbacks (they ring, they wait at most
+// kDrainMs, they never do store I/O except at open and close); the capture thread runs capture().
+// Lock order: a SQLite lock or mutex stands above all of ours; shm_mutex_ and state_mutex_ are innermost.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/store/segment_store.h"
+#include "vfs/wal_index.h"
+
+namespace litestream {
+
+class Capture;
+class CaptureThread;
+
+// How long a checkpoint that resets the WAL, or a close, waits for capture before it is answered BUSY.
+constexpr int kDrainMs = 100;
+// Past this size of the WAL the gate opens: the disk fills otherwise. What is lost begins a new generation.
+constexpr std::uint64_t kGateLimitBytes = std::uint64_t{1} << 30;
+
+// One life of the WAL, as captured: what a wal-index header means as a position.
+struct CapturedLife {
+    Position end;      // behind the last captured commit
+    Salts salts = {};  // all zero: the WAL has had no frames yet
+    std::uint32_t frames = 0;
+    WalChecksum chain;         // of the last captured frame, as stored
+    bool is_reframed = false;  // the stored chain differs from SQLite's own
+    std::uint32_t change = 0;  // iChange at `end`
+    std::uint32_t page_size = 0;
+    std::uint64_t previous_end = 0;
+    WalChecksum previous_checksum;
+    std::string predecessor;
+    bool is_known = false;
+};
+
+// Evidence gathered when SQLite opens the WAL, under its SHARED lock, before it can have changed anything.
+struct OpenEvidence {
+    bool wal_was_empty = false;   // absent or without bytes
+    bool closed_cleanly = false;  // and the clean-close record fits the database file
+    Position closed_at;           // the position in that record
+};
+
+class Database {
+  public:
+    // `path`: as SQLite names it (absolute, links resolved).
+    Database(std::string path, CaptureThread& thread);
+    ~Database();
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+
+    const std::string& path() const { return path_; }
+    std::string wal_path() const { return path_ + "-wal"; }
+    SegmentStore& store() { return store_; }
+    const SegmentStore& store() const { return store_; }
+
+    // --- Called from VFS callbacks, on SQLite's threads ---
+
+    // The WAL is about to be opened. `first_bytes`: up to 100 bytes from the start of the database file.
+    void on_wal_open(ByteView first_bytes, bool powersafe_overwrite);
+    void on_map(const void* handle, const volatile void* region0);
+    void on_unmap(const void* handle);
+    // The WRITE lock is about to be released: what the wal-index says now is public.
+    void on_write_unlock();
+    // WAL_RESTART by a writer: never waits. True: capture has everything that would be lost.
+    bool may_restart();
+    // RESTART, TRUNCATE, close, journal mode change: waits up to kDrainMs.
+    bool drain();
+    // The last closer has EXCLUSIVE and has deleted the WAL: remember it, right before the lock goes.
+    void on_wal_deleted() { wal_deleted_.store(true); }
+    void on_exclusive_unlock(ByteView first_bytes);
+
+    // --- Any thread ---
+
+    void ring();
+    std::optional<WalIndexHeader> wal_index_header() const;
+    bool is_mapped() const;  // WAL mode, shared wal-index: capture can work
+    // Waits until everything that is committed now is captured. False: not within the time, or `stop` said so
+    // (asked four times a second).
+    bool wait_captured(int timeout_ms, const std::function<bool()>& stop = nullptr);
+    std::string capture_error() const;        // "" while all is well
+    std::uint64_t pending_wal_bytes() const;  // committed in the WAL, not captured yet
+    // The current life and the one before.
+    void captured_lives(CapturedLife& current, CapturedLife& previous) const;
+
+    // --- The capture thread ---
+
+    Capture& capture() { return *capture_; }
+    bool has_powersafe_overwrite() const { return powersafe_overwrite_.load(); }
+    bool take_ring() { return rung_.load() && rung_.exchange(false); }
+    bool has_rung() const { return rung_.load(); }
+    std::optional<OpenEvidence> take_evidence();
+    void publish_captured(const CapturedLife& current, const CapturedLife& previous);
+    void set_capture_error(const std::string& message);
+
+  private:
+    bool is_captured(const WalIndexHeader& header) const;
+
+    const std::string path_;
+    CaptureThread& thread_;
+    SegmentStore store_;
+    std::unique_ptr<Capture> capture_;
+
+    std::atomic<bool> rung_ = false;
+    std::atomic<bool> wal_deleted_ = false;
+    std::atomic<bool> powersafe_overwrite_ = true;
+    // Where capture is. One writer, the capture thread; a reader that sees the same salts before and after
+    // has a matching count of frames. Compared by the gate, which may take no mutex.
+    std::atomic<std::uint64_t> captured_salts_ = 0;
+    std::atomic<std::uint32_t> captured_frames_ = 0;
+    std::atomic<std::uint32_t> captured_change_ = 0;
+    std::atomic<bool> has_captured_ = false;
+
+    struct Mapping {
+        const void* handle;
+        const volatile void* region0;
+    };
+    mutable std::mutex shm_mutex_;
+    std::vector<Mapping> mappings_;  // guarded by shm_mutex_: while it is held, region 0 stays mapped
+
+    mutable std::mutex state_mutex_;
+    mutable std::condition_variable captured_;
+    // Guarded by state_mutex_:
+    std::optional<OpenEvidence> evidence_;
+    CapturedLife current_;
+    CapturedLife previous_;
+    std::string capture_error_;
+};
+
+}  // namespace litestream

@@ -1,0 +1,200 @@
+#include "vfs/shim_file.h"
+
+#include <array>
+
+#include "vfs/clean_close.h"
+#include "vfs/registry.h"
+#include "vfs/shim_vfs.h"
+
+namespace litestream {
+
+namespace {
+
+// One line per method that only passes through.
+template <auto Method, typename... Args>
+int pass(sqlite3_file* file, Args... args) {
+    sqlite3_file* below = ShimFile::from(file)->below();
+    return (below->pMethods->*Method)(below, args...);
+}
+
+// The last closer or a change of journal mode wants the file for itself and will delete the WAL.
+int x_lock(sqlite3_file* file, int level) {
+    ShimFile* self = ShimFile::from(file);
+    const bool wants_exclusive = level == SQLITE_LOCK_EXCLUSIVE;
+    if (wants_exclusive && self->region0 != nullptr && !is_forked_child() && !self->db().drain()) {
+        return SQLITE_BUSY;
+    }
+    const int rc = self->below()->pMethods->xLock(self->below(), level);
+    if (wants_exclusive && rc == SQLITE_OK) self->holds_exclusive = true;
+    return rc;
+}
+
+void leave_exclusive(ShimFile* self) {
+    if (!self->holds_exclusive) return;
+    self->holds_exclusive = false;
+    if (is_forked_child()) return;
+    const Bytes first = read_first_bytes(self->below());
+    self->db().on_exclusive_unlock(first);
+}
+
+int x_unlock(sqlite3_file* file, int level) {
+    ShimFile* self = ShimFile::from(file);
+    leave_exclusive(self);
+    return self->below()->pMethods->xUnlock(self->below(), level);
+}
+
+int x_close(sqlite3_file* file) {
+    ShimFile* self = ShimFile::from(file);
+    leave_exclusive(self);
+    self->db().on_unmap(self);
+    const std::unique_ptr<std::shared_ptr<Database>> database(self->database);
+    if (!is_forked_child()) self->registry->release(*database, self->is_internal);
+    self->base.pMethods = nullptr;
+    return self->below()->pMethods->xClose(self->below());
+}
+
+int x_file_control(sqlite3_file* file, int op, void* arg) {
+    ShimFile* self = ShimFile::from(file);
+    if (op == kFcntlShimFile) {
+        *static_cast<ShimFile**>(arg) = self;
+        return SQLITE_OK;
+    }
+    const int rc = self->below()->pMethods->xFileControl(self->below(), op, arg);
+    if (op == SQLITE_FCNTL_VFSNAME && rc == SQLITE_OK) {
+        auto** name = static_cast<char**>(arg);
+        *name = sqlite3_mprintf("litestream/%z", *name);
+    }
+    return rc;
+}
+
+int x_shm_map(sqlite3_file* file, int region, int size, int extend, void volatile** out) {
+    ShimFile* self = ShimFile::from(file);
+    const int rc = self->below()->pMethods->xShmMap(self->below(), region, size, extend, out);
+    if (region == 0 && self->region0 == nullptr && *out != nullptr &&
+        (rc == SQLITE_OK || rc == SQLITE_READONLY)) {
+        self->region0 = *out;
+        self->db().on_map(self, *out);
+    }
+    return rc;
+}
+
+int x_shm_unmap(sqlite3_file* file, int delete_flag) {
+    ShimFile* self = ShimFile::from(file);
+    self->region0 = nullptr;
+    self->db().on_unmap(self);
+    return self->below()->pMethods->xShmUnmap(self->below(), delete_flag);
+}
+
+int lock_below(ShimFile* self, int first, int count, int flags) {
+    return self->below()->pMethods->xShmLock(self->below(), first, count, flags);
+}
+
+// READ1..4 exclusive: the WAL is about to lose its frames. A writer is never kept waiting: BUSY makes it
+// append. It also gets CKPT for the duration, without which a checkpoint that runs at the same time can go
+// wrong in SQLite before 3.51.3 ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug).
+int lock_for_reset(ShimFile* self, int first, int count, int flags) {
+    const bool is_checkpoint = self->holds_checkpoint;
+    if (!(is_checkpoint ? self->db().drain() : self->db().may_restart())) return SQLITE_BUSY;
+    if (!is_checkpoint) {
+        if (lock_below(self, kCheckpointLock, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) != SQLITE_OK) {
+            return SQLITE_BUSY;
+        }
+        self->shields_reset = true;
+    }
+    const int rc = lock_below(self, first, count, flags);
+    if (rc != SQLITE_OK && self->shields_reset) {
+        self->shields_reset = false;
+        lock_below(self, kCheckpointLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+    }
+    return rc;
+}
+
+int unlock_after_reset(ShimFile* self, int first, int count, int flags) {
+    const int rc = lock_below(self, first, count, flags);
+    if (self->shields_reset) {
+        self->shields_reset = false;
+        lock_below(self, kCheckpointLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+    }
+    return rc;
+}
+
+// Which locks this handle holds, after the VFS below has granted or dropped one.
+void note_lock(ShimFile* self, int first, int count, int flags) {
+    const bool is_lock = (flags & SQLITE_SHM_LOCK) != 0;
+    const bool is_shared = (flags & SQLITE_SHM_SHARED) != 0;
+    if (is_shared && first >= kReadLock0) self->read_lock = is_lock ? first - kReadLock0 : -1;
+    if (!is_shared && first <= kCheckpointLock && first + count > kCheckpointLock)
+        self->holds_checkpoint = is_lock;
+}
+
+int x_shm_lock(sqlite3_file* file, int first, int count, int flags) {
+    ShimFile* self = ShimFile::from(file);
+    const bool is_exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
+    const bool is_lock = (flags & SQLITE_SHM_LOCK) != 0;
+    if (is_exclusive && !is_forked_child()) {
+        const bool is_reset = first == kReadLock1 && count == kReadMarks - 1;
+        if (is_reset) {
+            return is_lock ? lock_for_reset(self, first, count, flags)
+                           : unlock_after_reset(self, first, count, flags);
+        }
+        // Still under WRITE: what the header says now is what the next holder finds.
+        if (!is_lock && first == kWriteLock) self->db().on_write_unlock();
+    }
+    const int rc = lock_below(self, first, count, flags);
+    if (rc == SQLITE_OK) note_lock(self, first, count, flags);
+    return rc;
+}
+
+void x_shm_barrier(sqlite3_file* file) {
+    sqlite3_file* below = ShimFile::from(file)->below();
+    below->pMethods->xShmBarrier(below);
+}
+
+constexpr sqlite3_io_methods methods_of_version(int version) {
+    sqlite3_io_methods methods = {};
+    methods.iVersion = version;
+    methods.xClose = x_close;
+    methods.xRead = pass<&sqlite3_io_methods::xRead, void*, int, sqlite3_int64>;
+    methods.xWrite = pass<&sqlite3_io_methods::xWrite, const void*, int, sqlite3_int64>;
+    methods.xTruncate = pass<&sqlite3_io_methods::xTruncate, sqlite3_int64>;
+    methods.xSync = pass<&sqlite3_io_methods::xSync, int>;
+    methods.xFileSize = pass<&sqlite3_io_methods::xFileSize, sqlite3_int64*>;
+    methods.xLock = x_lock;
+    methods.xUnlock = x_unlock;
+    methods.xCheckReservedLock = pass<&sqlite3_io_methods::xCheckReservedLock, int*>;
+    methods.xFileControl = x_file_control;
+    methods.xSectorSize = pass<&sqlite3_io_methods::xSectorSize>;
+    methods.xDeviceCharacteristics = pass<&sqlite3_io_methods::xDeviceCharacteristics>;
+    if (version >= 2) {
+        methods.xShmMap = x_shm_map;
+        methods.xShmLock = x_shm_lock;
+        methods.xShmBarrier = x_shm_barrier;
+        methods.xShmUnmap = x_shm_unmap;
+    }
+    if (version >= 3) {
+        methods.xFetch = pass<&sqlite3_io_methods::xFetch, sqlite3_int64, int, void**>;
+        methods.xUnfetch = pass<&sqlite3_io_methods::xUnfetch, sqlite3_int64, void*>;
+    }
+    return methods;
+}
+
+constexpr std::array<sqlite3_io_methods, 3> kMethods = {methods_of_version(1), methods_of_version(2),
+                                                        methods_of_version(3)};
+
+}  // namespace
+
+const sqlite3_io_methods* shim_file_methods(int below_version) {
+    return &kMethods[static_cast<std::size_t>(std::min(std::max(below_version, 1), 3)) - 1];
+}
+
+Bytes read_first_bytes(sqlite3_file* below) {
+    Bytes bytes(kCleanCloseHeaderBytes);
+    sqlite3_int64 size = 0;
+    const bool is_readable =
+        below->pMethods->xFileSize(below, &size) == SQLITE_OK &&
+        size >= static_cast<sqlite3_int64>(bytes.size()) &&
+        below->pMethods->xRead(below, bytes.data(), static_cast<int>(bytes.size()), 0) == SQLITE_OK;
+    return is_readable ? bytes : Bytes();
+}
+
+}  // namespace litestream

@@ -1,0 +1,36 @@
+// The VFS "litestream": a shim over the VFS that was the default when we were loaded. It adds nothing to
+// SQLite's file format; it watches locks of main databases and passes everything else through.
+#pragma once
+
+#include "vfs/registry.h"
+#include "vfs/sqlite.h"
+
+namespace litestream {
+
+// Registers the VFS, once per process; later calls change nothing. SQLITE_OK or SQLite's code.
+int register_shim_vfs(Registry& registry);
+
+// The database behind `schema` of a connection, found through other shims too; null: not opened through us
+// (in memory, temporary, another VFS). Call it on the connection's thread.
+std::shared_ptr<Database> database_of(sqlite3* connection, const char* schema);
+
+// While one lives, main databases that this thread opens are ours (a snapshot's), not the application's.
+class InternalOpen {
+  public:
+    InternalOpen();
+    ~InternalOpen();
+};
+
+// Of a connection that was opened under InternalOpen: the file of the VFS below, and which of the wal-index's
+// READ locks its transaction holds (-1: none).
+struct PinnedFile {
+    sqlite3_file* below = nullptr;
+    int read_lock = -1;
+};
+PinnedFile pinned_file(sqlite3* connection);
+
+// After fork() the child passes through: no capture, no gate (design: locks and threads stay with the
+// parent).
+bool is_forked_child();
+
+}  // namespace litestream
