@@ -7,7 +7,7 @@
 namespace litestream {
 namespace {
 
-constexpr std::size_t kPieceSize = 256u << 10;
+constexpr std::size_t kPieceSize = 64u << 10;
 
 std::uint64_t content_size(const Trailer& trailer) {
     if (trailer.kind == Trailer::Kind::kSegment) return trailer.end_offset - trailer.start_offset;
