@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "tests/base/temp_directory.h"
+#include "tests/support/temp_directory.h"
 
 using namespace litestream;
 

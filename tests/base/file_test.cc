@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-#include "tests/base/temp_directory.h"
+#include "tests/support/temp_directory.h"
 
 using namespace litestream;
 

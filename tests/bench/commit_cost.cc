@@ -72,8 +72,8 @@ int main(int argc, char** argv) {
     const int commits = argc > 2 ? std::atoi(argv[2]) : 20'000;
     const int per_second = argc > 3 ? std::atoi(argv[3]) : 0;
     const TempDirectory directory;
-    const std::string path = directory.file("ours.db");
-    Contender plain("plain", directory.file("plain.db"), "unix");
+    const std::string path = directory.path("ours.db");
+    Contender plain("plain", directory.path("plain.db"), "unix");
     Contender ours("litestream", path, "litestream");
     for (int done = 0; done < commits; done += kTurn) {
         plain.turn(per_second);

@@ -2,13 +2,15 @@
 // Thread-bound.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <map>
 #include <string>
 #include <vector>
 
 #include "shared/base/bytes.h"
 #include "shared/replica/restorer.h"
-#include "tests/base/temp_directory.h"
+#include "tests/support/temp_directory.h"
 
 namespace litestream {
 

@@ -179,7 +179,7 @@ class Application {
     }
 
     void check_restore(const RestoreOptions& options, const std::string& what, const std::string& expected) {
-        const std::string out = directory_.file("restored.db");
+        const std::string out = directory_.path("restored.db");
         auto client = open_replica_client(*Url::parse(url_));
         const auto restored = restore(**client, out, options);
         REQUIRE_MESSAGE(restored, what << ": " << (restored ? "" : restored.error().message));
@@ -189,8 +189,8 @@ class Application {
 
     std::mt19937 random_;
     TempDirectory directory_;
-    std::string path_ = directory_.file("app.db");
-    std::string url_ = "file://" + directory_.file("replica");
+    std::string path_ = directory_.path("app.db");
+    std::string url_ = "file://" + directory_.path("replica");
     int page_size_ = 0;
     unsigned auto_vacuum_ = 0;
     Scheduler scheduler_{2};

@@ -71,18 +71,6 @@ Registry& host_registry() {
     return the_registry();
 }
 
-TempDirectory::TempDirectory() {
-    const char* root = std::getenv("TMPDIR");
-    std::string pattern = std::string(root != nullptr ? root : "/tmp") + "/litestream-test-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
-    path_ = std::filesystem::canonical(pattern).string();
-}
-
-TempDirectory::~TempDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-}
-
 Connection::Connection(const std::string& path, const char* vfs, int flags) {
     host_registry();
     if (sqlite3_open_v2(path.c_str(), &connection_, flags | SQLITE_OPEN_URI, vfs) != SQLITE_OK) {

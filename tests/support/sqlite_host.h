@@ -1,5 +1,5 @@
 // What the loading host does for the module, done in the test's own process: hands over SQLite's functions
-// and registers the VFS. Also a small connection wrapper and a temporary directory.
+// and registers the VFS. Also a small connection wrapper.
 #pragma once
 
 #include <sqlite3.h>
@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "tests/support/temp_directory.h"
 
 namespace litestream {
 class Registry;
@@ -16,19 +18,6 @@ namespace litestream::test {
 
 // The registry behind the VFS "litestream"; set up on first use.
 Registry& host_registry();
-
-class TempDirectory {
-  public:
-    TempDirectory();
-    ~TempDirectory();
-    TempDirectory(const TempDirectory&) = delete;
-    TempDirectory& operator=(const TempDirectory&) = delete;
-    const std::string& path() const { return path_; }
-    std::string file(const std::string& name) const { return path_ + "/" + name; }
-
-  private:
-    std::string path_;
-};
 
 // A connection; every failure throws, and so fails the test.
 class Connection {

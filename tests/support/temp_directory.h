@@ -1,9 +1,8 @@
-// TempDirectory: an empty directory that lives as long as the test. Thread-bound.
+// TempDirectory: an empty directory below TMPDIR that lives as long as the test. Thread-bound.
 #pragma once
 
-#include <doctest/doctest.h>
-
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 
 #include "shared/base/directory.h"
@@ -13,8 +12,11 @@ namespace litestream {
 
 class TempDirectory {
   public:
-    TempDirectory() : path_(std::filesystem::temp_directory_path() / ("litestream-test-" + random_hex(8))) {
-        REQUIRE(make_directories(path_, 0700));
+    // The path has no symbolic links in it: it compares equal to the names that SQLite gives.
+    TempDirectory()
+        : path_(std::filesystem::canonical(std::filesystem::temp_directory_path()) /
+                ("litestream-test-" + random_hex(8))) {
+        if (!make_directories(path_, 0700)) throw std::runtime_error("cannot create " + path_);
     }
     ~TempDirectory() { (void)remove_directory_tree(path_).has_value(); }
     TempDirectory(const TempDirectory&) = delete;

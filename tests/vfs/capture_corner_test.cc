@@ -27,7 +27,7 @@ std::shared_ptr<Database> captured(const std::string& path) {
 
 struct Fixture {
     TempDirectory directory;
-    std::string path = directory.file("app.db");
+    std::string path = directory.path("app.db");
 };
 
 // All commits in the local segments, whose chain is verified index by index.
@@ -99,7 +99,7 @@ TEST_CASE_FIXTURE(Fixture, "frames that SQLite commits without a checksum are fr
 }
 
 TEST_CASE_FIXTURE(Fixture, "attached databases are captured each on its own") {
-    const std::string other = directory.file("other.db");
+    const std::string other = directory.path("other.db");
     Connection connection(path);
     connection.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(a); ATTACH '" + other +
                     "' AS other;"
@@ -211,7 +211,7 @@ TEST_CASE_FIXTURE(Fixture, "databases opened and closed by many threads at once 
     for (int thread = 0; thread < 4; ++thread) {
         threads.emplace_back([this, thread] {
             for (int i = 0; i < 15; ++i) {
-                const std::string own = directory.file("db" + std::to_string((thread + i) % 3));
+                const std::string own = directory.path("db" + std::to_string((thread + i) % 3));
                 Connection connection(own);
                 connection.exec(
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
@@ -224,7 +224,7 @@ TEST_CASE_FIXTURE(Fixture, "databases opened and closed by many threads at once 
     CHECK(host_registry().all().empty());
     int rows = 0;
     for (int i = 0; i < 3; ++i) {
-        Connection connection(directory.file("db" + std::to_string(i)), "unix");
+        Connection connection(directory.path("db" + std::to_string(i)), "unix");
         rows += std::stoi(connection.text("SELECT count(*) FROM t"));
     }
     CHECK(rows == 60);

@@ -23,7 +23,7 @@ std::string generation(const std::string& path) { return captured(path)->store()
 
 struct Fixture {
     TempDirectory directory;
-    std::string path = directory.file("app.db");
+    std::string path = directory.path("app.db");
 };
 
 }  // namespace
