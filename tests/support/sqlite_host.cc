@@ -23,7 +23,8 @@ Registry& the_registry() {
 }
 
 int take_api(sqlite3*, char**, const sqlite3_api_routines* api) {
-    sqlite3_api = api;
+    // Only the first time: other threads read it, and it never changes.
+    if (sqlite3_api == nullptr) sqlite3_api = api;
     return register_shim_vfs(the_registry());
 }
 
