@@ -1,0 +1,110 @@
+// litestream_restore: the caller's options, the host's quick_check, and progress around
+// shared/replica/restorer.h.
+#include <sys/stat.h>
+
+#include <cstdio>
+
+#include "ext/functions.h"
+#include "ext/host_check.h"
+#include "ext/interrupt.h"
+#include "ext/options.h"
+#include "shared/base/clock.h"
+#include "shared/base/directory.h"
+#include "shared/replica/replica_client.h"
+
+namespace litestream {
+namespace {
+
+constexpr std::int64_t kNoTimeLimitMs = INT64_MAX / 2;
+constexpr std::int64_t kProgressEveryMs = 1000;
+
+// Asked for by the option; the one thing that we write to stderr.
+class ProgressLine {
+  public:
+    void show(std::uint64_t bytes) {
+        const std::int64_t now_ms = steady_clock_ms();
+        if (now_ms < next_ms_) return;
+        next_ms_ = now_ms + kProgressEveryMs;
+        std::fprintf(stderr, "litestream_restore: %llu MiB written\n",
+                     static_cast<unsigned long long>(bytes >> 20));
+    }
+
+  private:
+    std::int64_t next_ms_ = 0;
+};
+
+Status check_parent(const std::string& path) {
+    const std::string parent = parent_directory(path);
+    struct stat status = {};
+    if (::stat(parent.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
+    return Error{ErrorCode::kCantOpen, path + ": there is no directory " + parent + "; create it first"};
+}
+
+// Only what lists as a snapshot can be restored; a generation without one has not been finished.
+Result<bool> has_backups(ReplicaClient& client) {
+    LITESTREAM_ASSIGN(const auto generations, client.generations());
+    for (const std::string& generation : generations) {
+        LITESTREAM_ASSIGN(const auto snapshots, client.snapshots(generation));
+        if (!snapshots.empty()) return true;
+    }
+    return false;
+}
+
+Result<SqlValue> restore_as(const Call& call, ReplicaClient& client, const std::string& path,
+                            RestoreRequest request) {
+    if (request.if_replica_exists) {
+        LITESTREAM_ASSIGN(const bool exists, has_backups(client));
+        if (!exists) return SqlValue();
+    }
+    Waiting waiting(call.connection(), kNoTimeLimitMs);
+    ProgressLine line;
+    request.options.on_progress = [&](std::uint64_t bytes) -> Status {
+        if (request.progress) line.show(bytes);
+        if (waiting.is_interrupted()) return waiting.failure("");
+        return {};
+    };
+    request.options.check = [&](const std::string& file, bool needed) -> Status {
+        if (!needed) return {};
+        return quick_check(file, waiting.stop());
+    };
+    LITESTREAM_ASSIGN(const RestoreResult result, restore(client, path, request.options));
+    std::string text = result.position.to_string();
+    if (!result.note.empty()) text += " (" + result.note + ")";
+    return SqlValue(text);
+}
+
+// `restore URL: ...`, where the lower floors have not named the URL already.
+Error in_restore(const std::string& url, Error error) {
+    if (!error.message.starts_with(url + ": ")) error = std::move(error).context(url);
+    error.message.insert(0, "restore ");
+    return error;
+}
+
+Result<std::unique_ptr<ReplicaClient>> open_to_read(const std::string& url_text) {
+    LITESTREAM_ASSIGN(const Url url, parse_replica_url(url_text));
+    return open_replica_client(url);
+}
+
+}  // namespace
+
+Result<SqlValue> litestream_restore(const Call& call) {
+    LITESTREAM_ASSIGN(const std::string url, call.text(0, "url"));
+    LITESTREAM_ASSIGN(const std::string path, call.text(1, "path"));
+    LITESTREAM_ASSIGN(const auto options, call.optional_text(2, "options"));
+    if (path.empty()) return call.bad("path must not be empty");
+    auto request = parse_restore_options(options);
+    if (!request) return call.in_call(std::move(request).error());
+    auto client = open_to_read(url);
+    if (!client) return call.in_call(std::move(client).error());
+    if (file_exists(path)) {
+        if (request->if_db_not_exists) return SqlValue();
+        return call.in_call(
+            {ErrorCode::kExists, path + ": exists already and is not replaced; choose another path"});
+    }
+    if (auto status = check_parent(path); !status) return call.in_call(std::move(status).error());
+    auto position = restore_as(call, **client, path, *std::move(request));
+    if (!position) return in_restore((*client)->url(), std::move(position).error());
+    return position;
+}
+
+}  // namespace litestream

@@ -1,0 +1,57 @@
+#include "ext/host_check.h"
+
+#include <memory>
+
+#include "ext/connection.h"
+#include "ext/sql_value.h"
+#include "vfs/sqlite.h"
+
+namespace litestream {
+namespace {
+
+// Virtual machine steps between two looks at the clock.
+constexpr int kStepsPerLook = 20'000;
+
+constexpr const char* kOurVfs = "litestream";
+
+// In a URI everything but these stands as %XX.
+std::string immutable_uri(const std::string& path) {
+    constexpr const char* kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    const std::string_view plain = kPlain;
+    std::string uri = "file:";
+    for (const char c : path) {
+        char encoded[4];
+        std::snprintf(encoded, sizeof encoded, "%%%02X",
+                      static_cast<unsigned>(static_cast<unsigned char>(c)));
+        uri += plain.find(c) == std::string_view::npos ? std::string(encoded) : std::string(1, c);
+    }
+    return uri + "?immutable=1";
+}
+
+// The VFS below ours: the default one, or the next if ours is the default.
+const char* host_vfs() {
+    const sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
+    if (vfs != nullptr && sqlite3_stricmp(vfs->zName, kOurVfs) == 0) vfs = vfs->pNext;
+    return vfs == nullptr ? nullptr : vfs->zName;
+}
+
+int x_progress(void* stop) { return (*static_cast<const std::function<bool()>*>(stop))() ? 1 : 0; }
+
+}  // namespace
+
+Status quick_check(const std::string& path, const std::function<bool()>& stop) {
+    sqlite3* opened = nullptr;
+    constexpr int kFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE;
+    const int code = sqlite3_open_v2(immutable_uri(path).c_str(), &opened, kFlags, host_vfs());
+    const std::unique_ptr<sqlite3, int (*)(sqlite3*)> connection(
+        opened, [](sqlite3* db) { return sqlite3_close(db); });
+    if (code != SQLITE_OK) return sqlite_error(code, path + ": cannot be checked: " + sqlite3_errmsg(opened));
+    std::function<bool()> asked = stop;
+    if (stop) sqlite3_progress_handler(opened, kStepsPerLook, x_progress, &asked);
+    auto verdict = query_text(opened, "PRAGMA quick_check(1)");
+    if (!verdict) return std::move(verdict).error().context(path + ": quick_check");
+    if (*verdict == "ok") return {};
+    return corrupt(path + ": quick_check: " + verdict->value_or("no answer"));
+}
+
+}  // namespace litestream

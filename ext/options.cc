@@ -1,0 +1,253 @@
+#include "ext/options.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <span>
+
+#include "ext/remembered.h"
+#include "ext/sql_value.h"
+#include "shared/base/clock.h"
+#include "shared/base/json.h"
+#include "shared/base/text.h"
+
+namespace litestream {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::uint64_t kMaxParallelism = 1024;
+
+using Keys = std::span<const std::string_view>;
+
+constexpr std::string_view kReplicateKeys[] = {"name", "sync_interval"};
+constexpr std::string_view kLaterReplicateKeys[] = {
+    "snapshot_interval", "retention", "validation_interval", "adopt",
+    "endpoint",          "region",    "force_path_style",    "parallelism"};
+constexpr std::string_view kRestoreKeys[] = {"timestamp",   "generation",       "index",
+                                             "position",    "if_db_not_exists", "if_replica_exists",
+                                             "parallelism", "progress"};
+
+bool contains(Keys keys, std::string_view key) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+std::string joined(Keys keys) {
+    std::string text;
+    for (const std::string_view key : keys) text.append(text.empty() ? "" : ", ").append(key);
+    return text;
+}
+
+Error not_available(std::string_view key) {
+    return bad_input("option \"" + std::string(key) + "\" is not available in this version");
+}
+
+Status check_keys(const json::object& object, Keys known, Keys later) {
+    for (const auto& [key, value] : object) {
+        const std::string_view name(key.data(), key.size());
+        if (contains(known, name)) continue;
+        if (contains(later, name)) return not_available(name);
+        return bad_input("unknown option \"" + std::string(name) + "\"; known are " + joined(known));
+    }
+    return {};
+}
+
+Result<json::object> parse_options(const std::optional<std::string>& text, Keys known, Keys later) {
+    json::object object;
+    if (!text) return object;
+    LITESTREAM_TRY(parse_json_object(*text, "options", object));
+    LITESTREAM_TRY(check_keys(object, known, later));
+    return object;
+}
+
+// --- One option; a key that is absent or null leaves `out` as it is ---
+
+const json::value* find_option(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+Error wrong_type(const char* key, const char* expected) {
+    return bad_input(std::string("option \"") + key + "\" must be " + expected);
+}
+
+Error in_option(const char* key, Error error) {
+    return std::move(error).context(std::string("option \"") + key + "\"");
+}
+
+Status read_text(const json::object& object, const char* key, const char* expected, std::string& out) {
+    const json::value* value = find_option(object, key);
+    if (value == nullptr) return {};
+    if (!value->is_string()) return wrong_type(key, expected);
+    out = std::string(value->get_string());
+    return {};
+}
+
+Status read_bool(const json::object& object, const char* key, bool& out) {
+    const json::value* value = find_option(object, key);
+    if (value == nullptr) return {};
+    if (!value->is_bool()) return wrong_type(key, "true or false");
+    out = value->get_bool();
+    return {};
+}
+
+Result<std::int64_t> duration_of_json(const json::value& value) {
+    if (value.is_string()) return parse_duration_ms(std::string_view(value.get_string()));
+    json::error_code error;
+    return seconds_to_ms(value.to_number<double>(error));
+}
+
+Status read_duration(const json::object& object, const char* key, std::int64_t& out_ms) {
+    const json::value* value = find_option(object, key);
+    if (value == nullptr) return {};
+    if (!value->is_string() && !value->is_number())
+        return wrong_type(key, "a duration, such as \"10s\" or 10");
+    auto duration = duration_of_json(*value);
+    if (!duration) return in_option(key, std::move(duration).error());
+    out_ms = *duration;
+    return {};
+}
+
+// --- replicate ---
+
+Status read_replicate(const json::object& object, ReplicateOptions& out) {
+    LITESTREAM_TRY(read_text(object, "name", "text", out.name));
+    if (find_option(object, "name") != nullptr) LITESTREAM_TRY(check_replica_name(out.name));
+    return read_duration(object, "sync_interval", out.sync_interval_ms);
+}
+
+// Takes our keys out of the query; in a query every value is text.
+Result<json::object> take_query(Url& url) {
+    json::object taken;
+    for (const auto& [key, value] : url.query) {
+        if (contains(kLaterReplicateKeys, key)) return not_available(key).context(url.to_string());
+        if (!contains(kReplicateKeys, key)) continue;
+        const json::value* before = taken.if_contains(key);
+        if (before != nullptr && *before != json::value(value)) {
+            return bad_input(url.to_string() + ": the query says \"" + key + "\" twice");
+        }
+        taken[key] = value;
+    }
+    std::erase_if(url.query, [&](const auto& pair) { return contains(kReplicateKeys, pair.first); });
+    return taken;
+}
+
+Status check_agreement(const json::object& query, const ReplicateOptions& from_query,
+                       const json::object& options, const ReplicateOptions& from_options) {
+    const auto in_both = [&](const char* key) {
+        return query.contains(key) && find_option(options, key) != nullptr;
+    };
+    const char* key = nullptr;
+    if (in_both("name") && from_query.name != from_options.name) key = "name";
+    if (in_both("sync_interval") && from_query.sync_interval_ms != from_options.sync_interval_ms)
+        key = "sync_interval";
+    if (key == nullptr) return {};
+    return bad_input(std::string("\"") + key +
+                     "\" is one thing in the URL's query and another in the options");
+}
+
+// --- restore ---
+
+Status read_timestamp(const json::object& object, RestoreOptions& out) {
+    std::string text;
+    LITESTREAM_TRY(read_text(object, "timestamp", "a time, such as \"2026-11-23T09:00:00Z\"", text));
+    if (find_option(object, "timestamp") == nullptr) return {};
+    auto time = parse_time(text);
+    if (!time) return in_option("timestamp", std::move(time).error());
+    out.timestamp_ms = *time;
+    return {};
+}
+
+Status read_generation(const json::object& object, RestoreOptions& out) {
+    LITESTREAM_TRY(read_text(object, "generation", "16 hex digits", out.generation));
+    if (find_option(object, "generation") == nullptr || is_generation_name(out.generation)) return {};
+    return bad_input("option \"generation\": \"" + out.generation + "\" is not 16 hex digits 0-9a-f");
+}
+
+// A number as in the column idx of our tables, or hex text as in the names of files.
+Result<std::uint64_t> index_of(const json::value& value) {
+    if (value.is_string()) return parse_hex(std::string_view(value.get_string()), "index");
+    json::error_code error;
+    const auto number = value.to_number<std::uint64_t>(error);
+    if (error) return bad_input("it must be a whole number from 0 on");
+    return number;
+}
+
+Status read_index(const json::object& object, RestoreOptions& out) {
+    const json::value* value = find_option(object, "index");
+    if (value == nullptr) return {};
+    if (!value->is_string() && !value->is_number())
+        return wrong_type("index", "a number, or hex digits as text");
+    auto index = index_of(*value);
+    if (!index) return in_option("index", std::move(index).error());
+    if (*index > kMaxIndex) return bad_input("option \"index\" is too large: " + std::to_string(*index));
+    out.index = *index;
+    return {};
+}
+
+Status read_position(const json::object& object, RestoreOptions& out) {
+    std::string text;
+    LITESTREAM_TRY(read_text(object, "position", "GENERATION/INDEX:OFFSET", text));
+    if (find_option(object, "position") == nullptr) return {};
+    auto position = Position::parse(text);
+    if (!position) return in_option("position", std::move(position).error());
+    out.position = *position;
+    return {};
+}
+
+Status read_parallelism(const json::object& object) {
+    const json::value* value = find_option(object, "parallelism");
+    if (value == nullptr) return {};
+    json::error_code error;
+    const auto number = value->is_number() ? value->to_number<std::uint64_t>(error) : 0;
+    if (error || number < 1 || number > kMaxParallelism)
+        return wrong_type("parallelism", "a number from 1 to 1024");
+    return {};
+}
+
+Status check_target(const RestoreOptions& options) {
+    const int targets =
+        options.timestamp_ms.has_value() + options.index.has_value() + options.position.has_value();
+    if (targets > 1)
+        return bad_input("give only one of the options \"timestamp\", \"index\" and \"position\"");
+    if (!options.position || options.generation.empty()) return {};
+    if (options.position->generation == options.generation) return {};
+    return bad_input("options \"position\" and \"generation\" name different generations");
+}
+
+}  // namespace
+
+Result<ReplicateOptions> parse_replicate_options(const std::string& url,
+                                                 const std::optional<std::string>& options) {
+    ReplicateOptions parsed;
+    LITESTREAM_ASSIGN(parsed.url, Url::parse(url));
+    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kReplicateKeys, kLaterReplicateKeys));
+    LITESTREAM_ASSIGN(const json::object query, take_query(parsed.url));
+    LITESTREAM_TRY(read_replicate(query, parsed));
+    const ReplicateOptions from_query = parsed;
+    LITESTREAM_TRY(read_replicate(object, parsed));
+    LITESTREAM_TRY(check_agreement(query, from_query, object, parsed));
+    return parsed;
+}
+
+Result<Url> parse_replica_url(const std::string& url) {
+    LITESTREAM_ASSIGN(Url parsed, Url::parse(url));
+    LITESTREAM_TRY(take_query(parsed));
+    return parsed;
+}
+
+Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options) {
+    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kRestoreKeys, {}));
+    RestoreRequest request;
+    LITESTREAM_TRY(read_timestamp(object, request.options));
+    LITESTREAM_TRY(read_generation(object, request.options));
+    LITESTREAM_TRY(read_index(object, request.options));
+    LITESTREAM_TRY(read_position(object, request.options));
+    LITESTREAM_TRY(read_parallelism(object));
+    LITESTREAM_TRY(read_bool(object, "if_db_not_exists", request.if_db_not_exists));
+    LITESTREAM_TRY(read_bool(object, "if_replica_exists", request.if_replica_exists));
+    LITESTREAM_TRY(read_bool(object, "progress", request.progress));
+    LITESTREAM_TRY(check_target(request.options));
+    return request;
+}
+
+}  // namespace litestream

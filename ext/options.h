@@ -1,0 +1,36 @@
+// The options of litestream_replicate and litestream_restore: one JSON object each; for replicate the same
+// keys may stand in the URL's query. An unknown key is an error that names it and what is known; a key that a
+// later version will know is refused as well, so that nobody believes it acts. Reentrant.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "shared/base/url.h"
+#include "shared/replica/restorer.h"
+
+namespace litestream {
+
+struct ReplicateOptions {
+    Url url;  // without the keys that are ours
+    std::string name;
+    std::int64_t sync_interval_ms = 1000;
+};
+
+// `options`: JSON, or nullopt. A key in both places must say the same.
+Result<ReplicateOptions> parse_replicate_options(const std::string& url,
+                                                 const std::optional<std::string>& options);
+
+// A replica's URL as somebody typed it for replicate, for those who only read: our keys are passed over.
+Result<Url> parse_replica_url(const std::string& url);
+
+struct RestoreRequest {
+    RestoreOptions options;
+    bool if_db_not_exists = false;
+    bool if_replica_exists = false;
+    bool progress = false;
+};
+
+Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options);
+
+}  // namespace litestream

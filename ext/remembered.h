@@ -1,0 +1,58 @@
+// What is remembered about the replicas of a database, in its meta directory, so that the next process that
+// opens the database goes on. The file replicas.json, mode 0600, always rewritten as a whole:
+//
+//   {"version": 1,
+//    "database": {"path": ..., "device": ..., "inode": ..., "machine": ...},
+//    "id": 32 hex digits,                       the database's own, for as long as it stays what it is
+//    "replicas": [{"name": ..., "url": ..., "options": {"sync_interval": "1s"}}]}
+//
+// It is followed only if directory and file belong to the effective user and nobody else can write them, and
+// if the database is the very file on the very machine that it names: a copy must not push to where the
+// original does. Reentrant.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/base/result.h"
+
+namespace litestream {
+
+struct ReplicaSpec {
+    std::string name;
+    std::string url;  // without query
+    std::int64_t sync_interval_ms = 1000;
+
+    bool operator==(const ReplicaSpec&) const = default;
+};
+
+// A name becomes a part of file names in the meta directory: letters, digits, '.', '_' and '-', at most 64,
+// the first a letter or digit, and not like a temporary file's.
+Status check_replica_name(const std::string& name);
+
+struct DatabaseIdentity {
+    std::string path;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::string machine;
+
+    static Result<DatabaseIdentity> of(const std::string& database_path);
+    bool operator==(const DatabaseIdentity&) const = default;
+};
+
+struct Remembered {
+    DatabaseIdentity database;
+    std::string id;
+    std::vector<ReplicaSpec> replicas;
+};
+
+// nullopt: nothing is remembered. An error says why the file cannot be trusted or read.
+Result<std::optional<Remembered>> read_remembered(const std::string& meta_directory);
+Status write_remembered(const std::string& meta_directory, const Remembered& remembered);
+
+// An error names the first difference between what is remembered and what the database is.
+Status check_same_database(const DatabaseIdentity& remembered, const DatabaseIdentity& actual);
+
+}  // namespace litestream

@@ -1,0 +1,48 @@
+#include "ext/replica_member.h"
+
+#include <mutex>
+
+namespace litestream {
+
+ReplicatorStatus ReplicaMember::status() const {
+    const std::shared_lock lock(use_mutex_);
+    if (replicator_) return replicator_->status();
+    ReplicatorStatus status;
+    status.name = spec_.name;
+    status.url = spec_.url;
+    status.state = ended_ ? "ended" : "failed";
+    status.last_error = error_;
+    return status;
+}
+
+void ReplicaMember::sync_now() {
+    const std::shared_lock lock(use_mutex_);
+    if (replicator_) replicator_->sync_now();
+}
+
+ReplicaMember::Stop ReplicaMember::until_ended(const Stop& stop) const {
+    return [this, &stop] { return ended_ || (stop && stop()); };
+}
+
+bool ReplicaMember::wait_for(const Position& position, int timeout_ms, const Stop& stop,
+                             bool give_up_on_error) {
+    const std::shared_lock lock(use_mutex_);
+    return replicator_ && replicator_->wait_for(position, timeout_ms, until_ended(stop), give_up_on_error);
+}
+
+Result<Position> ReplicaMember::snapshot(int timeout_ms, const Stop& stop) {
+    const std::shared_lock lock(use_mutex_);
+    if (!replicator_) return bad_input(error_.empty() ? "no longer a replica" : error_);
+    return replicator_->snapshot(timeout_ms, until_ended(stop));
+}
+
+void ReplicaMember::end() {
+    ended_ = true;
+    std::unique_ptr<Replicator> ending;
+    {
+        const std::lock_guard lock(use_mutex_);
+        ending = std::move(replicator_);
+    }
+}
+
+}  // namespace litestream

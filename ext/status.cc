@@ -1,0 +1,33 @@
+#include "ext/status.h"
+
+#include <algorithm>
+
+#include "shared/base/clock.h"
+
+namespace litestream {
+
+DatabaseStatus status_of(const Replication& replication) {
+    const Database& database = replication.database();
+    const SegmentStore& store = database.store();
+    DatabaseStatus status;
+    status.path = database.path();
+    status.generation = store.generation();
+    status.is_captured = database.is_mapped() && !status.generation.empty();
+    status.generation_reason = store.generation_reason();
+    status.position = store.end();
+    status.local_bytes = store.local_bytes();
+    status.replicas = replication.statuses();
+    for (const auto& replica : status.replicas) {
+        status.pending_bytes = std::max(status.pending_bytes, replica.pending_bytes);
+    }
+    status.pending_bytes += database.pending_wal_bytes();
+    return status;
+}
+
+std::optional<double> lag_seconds(const ReplicatorStatus& replica) {
+    if (replica.synced_ms == 0 || replica.position.empty()) return std::nullopt;
+    if (replica.pending_bytes == 0 && replica.last_error.empty()) return 0.0;
+    return static_cast<double>(std::max<std::int64_t>(wall_clock_ms() - replica.synced_ms, 0)) / 1000;
+}
+
+}  // namespace litestream

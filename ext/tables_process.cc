@@ -1,0 +1,50 @@
+// litestream_databases and litestream_replicas: what this process has open and where it is replicated.
+#include "ext/runtime.h"
+#include "ext/status.h"
+#include "ext/table.h"
+#include "vfs/shim_vfs.h"
+
+namespace litestream {
+namespace {
+
+Row to_row(const DatabaseStatus& status) {
+    return {status.path, std::string(status.role()), text_or_null(status.generation),
+            text_or_null(status.position.to_string()), static_cast<std::int64_t>(status.replicas.size())};
+}
+
+Row to_row(const std::string& database, const ReplicatorStatus& replica) {
+    const auto lag = lag_seconds(replica);
+    return {database,
+            replica.name,
+            replica.url,
+            replica.state,
+            text_or_null(replica.position.to_string()),
+            lag ? SqlValue(*lag) : SqlValue(),
+            static_cast<std::int64_t>(replica.pending_bytes),
+            text_or_null(replica.last_error)};
+}
+
+// A forked child has no replication of its own.
+std::vector<std::shared_ptr<Replication>> open_replications() {
+    if (is_forked_child()) return {};
+    return runtime().replications();
+}
+
+}  // namespace
+
+Result<Rows> database_rows(const std::string&) {
+    Rows rows;
+    for (const auto& replication : open_replications()) rows.push_back(to_row(status_of(*replication)));
+    return rows;
+}
+
+Result<Rows> replica_rows(const std::string&) {
+    Rows rows;
+    for (const auto& replication : open_replications()) {
+        const std::string path = replication->database().path();
+        for (const ReplicatorStatus& replica : replication->statuses()) rows.push_back(to_row(path, replica));
+    }
+    return rows;
+}
+
+}  // namespace litestream

@@ -1,0 +1,135 @@
+#include "ext/options.h"
+
+#include <doctest/doctest.h>
+
+#include "shared/base/clock.h"
+
+namespace litestream {
+namespace {
+
+std::string replicate_error(const std::string& url, const std::string& options) {
+    const auto parsed = parse_replicate_options(url, options);
+    return parsed ? "" : parsed.error().message;
+}
+
+std::string restore_error(const std::string& options) {
+    const auto parsed = parse_restore_options(options);
+    return parsed ? "" : parsed.error().message;
+}
+
+RestoreOptions restore_options(const std::string& options) {
+    auto parsed = parse_restore_options(options);
+    REQUIRE(parsed);
+    return parsed->options;
+}
+
+TEST_CASE("without options a replica has no name yet and a second of interval") {
+    const auto parsed = parse_replicate_options("file:///b", std::nullopt);
+
+    REQUIRE(parsed);
+    CHECK(parsed->name.empty());
+    CHECK(parsed->sync_interval_ms == 1000);
+    CHECK(parsed->url.path == "/b");
+}
+
+TEST_CASE("options may stand in the object or in the query, which is then rid of them") {
+    const auto in_object = parse_replicate_options("file:///b", R"({"name":"n","sync_interval":"250ms"})");
+    const auto in_query =
+        parse_replicate_options("file:///b?name=n&sync_interval=0.25&other=1", std::nullopt);
+
+    REQUIRE(in_object);
+    REQUIRE(in_query);
+    CHECK(in_object->name == "n");
+    CHECK(in_query->name == "n");
+    CHECK(in_object->sync_interval_ms == 250);
+    CHECK(in_query->sync_interval_ms == 250);
+    REQUIRE(in_query->url.query.size() == 1);
+    CHECK(in_query->url.query[0].first == "other");
+}
+
+TEST_CASE("an interval may be a number of seconds, a fraction or nothing") {
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":2})")->sync_interval_ms == 2000);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":0.5})")->sync_interval_ms == 500);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":0})")->sync_interval_ms == 0);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":null})")->sync_interval_ms == 1000);
+}
+
+TEST_CASE("object and query may say the same, not different things") {
+    CHECK(parse_replicate_options("file:///b?sync_interval=1", R"({"sync_interval":"1000ms"})"));
+    CHECK(replicate_error("file:///b?sync_interval=2", R"({"sync_interval":"1s"})") ==
+          "\"sync_interval\" is one thing in the URL's query and another in the options");
+    CHECK(replicate_error("file:///b?name=x", R"({"name":"y"})") ==
+          "\"name\" is one thing in the URL's query and another in the options");
+    CHECK(replicate_error("file:///b?name=x&name=y", "{}") == "file:///b: the query says \"name\" twice");
+}
+
+TEST_CASE("bad replicate options are named") {
+    CHECK(replicate_error("file:///b", R"({"nmae":"x"})") ==
+          "unknown option \"nmae\"; known are name, sync_interval");
+    CHECK(replicate_error("file:///b", R"({"retention":"1h"})") ==
+          "option \"retention\" is not available in this version");
+    CHECK(replicate_error("file:///b?adopt=true", "{}") ==
+          "file:///b: option \"adopt\" is not available in this version");
+    CHECK(replicate_error("file:///b", R"({"name":7})") == "option \"name\" must be text");
+    CHECK(replicate_error("file:///b", R"({"name":""})") ==
+          "\"\" is no name for a replica: letters, digits, '.', '_' and '-', at most 64");
+    CHECK(replicate_error("file:///b", R"({"name":"../x"})").find("is no name for a replica") !=
+          std::string::npos);
+    CHECK(replicate_error("file:///b", R"({"sync_interval":true})") ==
+          "option \"sync_interval\" must be a duration, such as \"10s\" or 10");
+    CHECK(replicate_error("file:///b", R"({"sync_interval":-1})") ==
+          "option \"sync_interval\": must be 0 to ten years of seconds");
+    CHECK(replicate_error("file:///b", R"({"sync_interval":"soon"})")
+              .starts_with("option \"sync_interval\": "));
+    CHECK(replicate_error("file:///b", "[]").starts_with("options must be a JSON object"));
+    CHECK(replicate_error("file:///b", "{").starts_with("options is no valid JSON"));
+}
+
+TEST_CASE("restore takes a time, an index as number or as hex, and a position") {
+    const std::string position = "0123456789abcdef/0000000000000002:0000000000001038";
+
+    CHECK(restore_options(R"({"timestamp":"1970-01-01T00:00:01Z"})").timestamp_ms == 1000);
+    CHECK(restore_options(R"({"index":16})").index == 16);
+    CHECK(restore_options(R"({"index":"10"})").index == 16);
+    CHECK(restore_options(R"({"position":")" + position + "\"}").position->to_string() == position);
+    CHECK(restore_options(R"({"generation":"0123456789abcdef"})").generation == "0123456789abcdef");
+}
+
+TEST_CASE("the switches of restore are off unless they are set") {
+    const auto off = parse_restore_options(std::nullopt);
+    const auto on =
+        parse_restore_options(R"({"if_db_not_exists":true,"if_replica_exists":true,"progress":true})");
+
+    REQUIRE(off);
+    REQUIRE(on);
+    CHECK_FALSE((off->if_db_not_exists || off->if_replica_exists || off->progress));
+    CHECK((on->if_db_not_exists && on->if_replica_exists && on->progress));
+}
+
+TEST_CASE("bad restore options are named") {
+    CHECK(restore_error(R"({"timestmap":"x"})")
+              .starts_with("unknown option \"timestmap\"; known are timestamp, "));
+    CHECK(restore_error(R"({"timestamp":"yesterday"})")
+              .starts_with("option \"timestamp\": cannot parse the time \"yesterday\""));
+    CHECK(restore_error(R"({"timestamp":5})") ==
+          "option \"timestamp\" must be a time, such as \"2026-11-23T09:00:00Z\"");
+    CHECK(restore_error(R"({"position":"x"})").starts_with("option \"position\": invalid position \"x\""));
+    CHECK(restore_error(R"({"generation":"x"})") ==
+          "option \"generation\": \"x\" is not 16 hex digits 0-9a-f");
+    CHECK(restore_error(R"({"index":"xyz"})") == "option \"index\": cannot parse index: \"xyz\"");
+    CHECK(restore_error(R"({"index":-1})") == "option \"index\": it must be a whole number from 0 on");
+    CHECK(restore_error(R"({"index":"80000000"})") == "option \"index\" is too large: 2147483648");
+    CHECK(restore_error(R"({"parallelism":0})") == "option \"parallelism\" must be a number from 1 to 1024");
+    CHECK(restore_error(R"({"progress":"yes"})") == "option \"progress\" must be true or false");
+}
+
+TEST_CASE("restore has one target") {
+    CHECK(restore_error(R"({"index":1,"timestamp":"2026-11-23T09:00:00Z"})") ==
+          "give only one of the options \"timestamp\", \"index\" and \"position\"");
+    CHECK(restore_error(R"({"generation":"0123456789abcdef",)"
+                        R"("position":"1123456789abcdef/0000000000000002:0000000000001038"})") ==
+          "options \"position\" and \"generation\" name different generations");
+}
+
+}  // namespace
+}  // namespace litestream
