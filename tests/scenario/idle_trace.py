@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-MODULE = sys.argv[1].removesuffix(".so")
+MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 10
 
 

@@ -3,11 +3,12 @@
 Usage: python_host.py MODULE
 """
 import json
+import os
 import sqlite3
 import sys
 import tempfile
 
-MODULE = sys.argv[1].removesuffix(".so")
+MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 
 
 def expect(what, seen, wanted):

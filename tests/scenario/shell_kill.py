@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-MODULE = sys.argv[1].removesuffix(".so")
+MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 25
 DEADLINE_S = 60

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-MODULE = sys.argv[1].removesuffix(".so")
+MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 TRANSACTIONS = int(sys.argv[3]) if len(sys.argv) > 3 else 2000
 SNAPSHOT_EVERY = 80
