@@ -44,7 +44,7 @@ Replicator::Replicator(ReplicatorOptions options, std::unique_ptr<ReplicaClient>
 Replicator::~Replicator() {
     stopping_.store(true);
     store_.unsubscribe(subscription_);
-    job_.reset();
+    // job_, destroyed first of the members, waits for the work at hand, which may still wake it.
 }
 
 void Replicator::sync_now() {
