@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -16,6 +17,7 @@ namespace litestream {
 namespace {
 
 constexpr int kAskStopMs = 250;
+constexpr int kHeaderTries = 50;
 
 std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
 
@@ -68,10 +70,17 @@ void Database::on_unmap(const void* handle) {
     std::erase_if(mappings_, [handle](const Mapping& mapping) { return mapping.handle == handle; });
 }
 
+// A writer is between the two copies for nanoseconds, unless it was stopped or killed there.
 std::optional<WalIndexHeader> Database::wal_index_header() const {
-    const std::lock_guard lock(shm_mutex_);
-    if (mappings_.empty()) return std::nullopt;
-    return read_wal_index_header(mappings_.front().region0);
+    for (int i = 0; i < kHeaderTries; ++i) {
+        {
+            const std::lock_guard lock(shm_mutex_);
+            if (mappings_.empty()) return std::nullopt;
+            if (const auto header = read_wal_index_header(mappings_.front().region0)) return header;
+        }
+        std::this_thread::yield();
+    }
+    return std::nullopt;
 }
 
 bool Database::is_mapped() const {
@@ -94,22 +103,24 @@ bool Database::may_restart() {
     const auto header = wal_index_header();
     if (!header || header->frame_count == 0 || is_captured(*header)) return true;
     ring();
-    return wal_size(header->frame_count, header->page_size) > kGateLimitBytes;
+    return wal_size(header->frame_count, header->page_size) > gate_limit_bytes_.load();
 }
 
 bool Database::drain() {
     const auto header = wal_index_header();
-    if (!header || is_captured(*header)) return true;
+    is_drained_.store(header && is_captured(*header));
+    if (!header || is_drained_.load()) return true;
     ring();
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDrainMs);
     std::unique_lock lock(state_mutex_);
     const bool drained = captured_.wait_until(lock, deadline, [&] { return is_captured(*header); });
-    return drained || wal_size(header->frame_count, header->page_size) > kGateLimitBytes;
+    is_drained_.store(drained);
+    return drained || wal_size(header->frame_count, header->page_size) > gate_limit_bytes_.load();
 }
 
-// Everything was captured when EXCLUSIVE was granted (drain), and nothing can have changed since.
+// If everything was captured when EXCLUSIVE was granted (drain), nothing can have changed since.
 void Database::on_exclusive_unlock(ByteView first_bytes) {
-    if (!wal_deleted_.exchange(false) || !has_captured_.load()) return;
+    if (!wal_deleted_.exchange(false) || !is_drained_.load()) return;
     struct stat status = {};
     if (::stat(path_.c_str(), &status) != 0) return;
     const Status written =

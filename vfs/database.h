@@ -82,6 +82,7 @@ class Database {
 
     void ring();
     std::optional<WalIndexHeader> wal_index_header() const;
+    void set_gate_limit(std::uint64_t wal_bytes) { gate_limit_bytes_.store(wal_bytes); }  // for tests
     bool is_mapped() const;  // WAL mode, shared wal-index: capture can work
     // Waits until everything that is committed now is captured. False: not within the time, or `stop` said so
     // (asked four times a second).
@@ -111,6 +112,8 @@ class Database {
 
     std::atomic<bool> rung_ = false;
     std::atomic<bool> wal_deleted_ = false;
+    std::atomic<std::uint64_t> gate_limit_bytes_ = kGateLimitBytes;
+    std::atomic<bool> is_drained_ = false;  // the last drain() found or got everything captured
     std::atomic<bool> powersafe_overwrite_ = true;
     // Where capture is. One writer, the capture thread; a reader that sees the same salts before and after
     // has a matching count of frames. Compared by the gate, which may take no mutex.

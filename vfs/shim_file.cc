@@ -45,10 +45,13 @@ int x_unlock(sqlite3_file* file, int level) {
 
 int x_close(sqlite3_file* file) {
     ShimFile* self = ShimFile::from(file);
-    leave_exclusive(self);
-    self->db().on_unmap(self);
-    const std::unique_ptr<std::shared_ptr<Database>> database(self->database);
-    if (!is_forked_child()) self->registry->release(*database, self->is_internal);
+    // In a forked child the database's mutexes may be held for ever: its memory is left alone.
+    if (!is_forked_child()) {
+        leave_exclusive(self);
+        self->db().on_unmap(self);
+        const std::unique_ptr<std::shared_ptr<Database>> database(self->database);
+        self->registry->release(*database, self->is_internal);
+    }
     self->base.pMethods = nullptr;
     return self->below()->pMethods->xClose(self->below());
 }
@@ -73,7 +76,7 @@ int x_shm_map(sqlite3_file* file, int region, int size, int extend, void volatil
     if (region == 0 && self->region0 == nullptr && *out != nullptr &&
         (rc == SQLITE_OK || rc == SQLITE_READONLY)) {
         self->region0 = *out;
-        self->db().on_map(self, *out);
+        if (!is_forked_child()) self->db().on_map(self, *out);
     }
     return rc;
 }
@@ -81,7 +84,7 @@ int x_shm_map(sqlite3_file* file, int region, int size, int extend, void volatil
 int x_shm_unmap(sqlite3_file* file, int delete_flag) {
     ShimFile* self = ShimFile::from(file);
     self->region0 = nullptr;
-    self->db().on_unmap(self);
+    if (!is_forked_child()) self->db().on_unmap(self);
     return self->below()->pMethods->xShmUnmap(self->below(), delete_flag);
 }
 

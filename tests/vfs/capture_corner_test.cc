@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "shared/format/frame_chain.h"
+#include "shared/format/path.h"
 #include "tests/support/sqlite_host.h"
 #include "vfs/capture.h"
 #include "vfs/registry.h"
@@ -174,6 +175,30 @@ TEST_CASE_FIXTURE(Fixture, "a store that lost more than a replica may have begin
     CHECK(captured(path)->store().generation() != end.generation);
     CHECK(captured(path)->store().generation_reason() ==
           "a replica has commits that are not here any more (power loss)");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a close that capture could not keep up with is no clean close") {
+    std::string first;
+    {
+        Connection connection(path);
+        connection.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(a)");
+        const auto database = captured(path);
+        first = database->store().generation();
+        const std::string wal = database->store().path() + "/" + index_path(first, 0);
+        std::filesystem::rename(wal, wal + "-away");
+        REQUIRE(write_file_atomically(wal, as_bytes("in the way"), 0600));
+        database->set_gate_limit(1);
+        connection.exec("INSERT INTO t VALUES(1)");
+        connection.close();
+        std::filesystem::remove(wal);
+        std::filesystem::rename(wal + "-away", wal);
+    }
+    REQUIRE_FALSE(file_exists(path + "-wal"));
+
+    Connection connection(path);
+    connection.exec("INSERT INTO t VALUES(2)");
+
+    CHECK(captured(path)->store().generation() != first);
 }
 
 TEST_CASE_FIXTURE(Fixture, "many threads and a checkpointer lose no commit and begin no generation") {
