@@ -201,6 +201,31 @@ TEST_CASE_FIXTURE(Fixture, "a close that capture could not keep up with is no cl
     CHECK(captured(path)->store().generation() != first);
 }
 
+TEST_CASE_FIXTURE(Fixture, "while capture is behind, the WAL keeps its frames and commits go on") {
+    Connection connection(path);
+    connection.exec("PRAGMA journal_mode=WAL; CREATE TABLE t(a)");
+    const auto database = captured(path);
+    const std::string generation = database->store().generation();
+    const std::string wal = database->store().path() + "/" + index_path(generation, 0);
+    std::filesystem::rename(wal, wal + "-away");
+    REQUIRE(write_file_atomically(wal, as_bytes("in the way"), 0600));
+
+    connection.exec("INSERT INTO t VALUES(1); PRAGMA wal_checkpoint");
+    const std::uint32_t frames = database->wal_index_header()->frame_count;
+    connection.exec("INSERT INTO t VALUES(2)");
+    sqlite3_busy_timeout(connection.get(), 0);
+    const int truncated = std::stoi(connection.text("PRAGMA wal_checkpoint(TRUNCATE)"));
+
+    CHECK(database->wal_index_header()->frame_count > frames);
+    CHECK(truncated == 1);  // busy
+    CHECK_FALSE(database->capture_error().empty());
+    std::filesystem::remove(wal);
+    std::filesystem::rename(wal + "-away", wal);
+    CHECK(count_stored_commits(captured(path)->store()) == 3);
+    CHECK(database->store().generation() == generation);
+    CHECK(database->capture_error().empty());
+}
+
 TEST_CASE_FIXTURE(Fixture, "many threads and a checkpointer lose no commit and begin no generation") {
     constexpr int kWriters = 4;
     constexpr int kCommits = 150;
