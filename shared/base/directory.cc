@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,6 +34,18 @@ Status make_directories(const std::string& path, mode_t mode) {
     struct stat status = {};
     if (error_number == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return {};
     return system_error(error_number == EEXIST ? ENOTDIR : error_number, path, "create the directory");
+}
+
+Status make_real_directory(const std::string& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) == 0) return {};
+    const int error_number = errno;
+    struct stat status = {};
+    if (error_number != EEXIST || ::lstat(path.c_str(), &status) != 0) {
+        return system_error(error_number, path, "create the directory");
+    }
+    if (S_ISDIR(status.st_mode)) return {};
+    const char* what = S_ISLNK(status.st_mode) ? "a symbolic link" : "not a directory";
+    return Error{ErrorCode::kCantOpen, path + ": is " + what + "; move it away"};
 }
 
 Status sync_directory(const std::string& path) {

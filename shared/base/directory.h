@@ -16,6 +16,9 @@ std::string join_path(const std::string& directory, std::string_view name);
 
 // Creates the directory and its missing parents; one that exists is left as it is.
 Status make_directories(const std::string& path, mode_t mode);
+// The same for one level, where a symbolic link in its place is refused: what is written inside must not end
+// up elsewhere.
+Status make_real_directory(const std::string& path, mode_t mode);
 Status sync_directory(const std::string& path);
 
 struct DirectoryEntry {

@@ -123,6 +123,13 @@ Result<Bytes> read_file(const std::string& path, std::size_t limit_bytes) {
     return bytes;
 }
 
+std::optional<FileIdentity> identity_of(const std::string& path) {
+    struct statx status = {};
+    if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) return std::nullopt;
+    return FileIdentity{std::uint64_t{status.stx_dev_major} << 32 | status.stx_dev_minor, status.stx_ino,
+                        status.stx_btime.tv_sec * 1'000'000'000 + status.stx_btime.tv_nsec};
+}
+
 bool file_exists(const std::string& path) {
     struct stat status = {};
     return ::lstat(path.c_str(), &status) == 0;

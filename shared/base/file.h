@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "shared/base/bytes.h"
@@ -65,5 +66,16 @@ class FileSource final : public Source {
 // The whole file, at most `limit_bytes` of it (a longer one is kCorrupt).
 Result<Bytes> read_file(const std::string& path, std::size_t limit_bytes);
 bool file_exists(const std::string& path);
+
+// Which file or directory a name stands for. The time of birth tells apart two that had the same inode number
+// one after the other, where the file system records it.
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t born_ns = 0;
+
+    bool operator==(const FileIdentity&) const = default;
+};
+std::optional<FileIdentity> identity_of(const std::string& path);  // nullopt: cannot be told, or not there
 
 }  // namespace litestream

@@ -1,5 +1,6 @@
 #include "shared/base/json.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace litestream {
@@ -9,6 +10,23 @@ namespace json = boost::json;
 
 constexpr std::size_t kMaxJsonDepth = 32;
 constexpr std::size_t kMaxJsonSize = 1u << 20;
+
+// Of the UTF-8 sequence at the start of a text that is not empty; 0: there is none. The second byte is where
+// overlong forms, surrogates and what lies behind U+10FFFF are told (RFC 3629).
+std::size_t sequence_size(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(0);
+    if (first < 0x80) return 1;
+    const std::size_t size = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (size == 0 || text.size() < size) return 0;
+    const unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (byte(1) < low || byte(1) > high) return 0;
+    for (std::size_t i = 2; i < size; ++i) {
+        if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
+    }
+    return size;
+}
 
 void append_value(std::string& out, const json::value& value, std::size_t depth);
 
@@ -62,6 +80,16 @@ void append_value(std::string& out, const json::value& value, std::size_t depth)
 std::string to_indented_json(const json::value& value) {
     std::string out;
     append_value(out, value, 0);
+    return to_utf8(out);
+}
+
+std::string to_utf8(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t size = sequence_size(text);
+        out += size > 0 ? text.substr(0, size) : "\xef\xbf\xbd";
+        text.remove_prefix(std::max<std::size_t>(size, 1));
+    }
     return out;
 }
 

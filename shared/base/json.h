@@ -14,8 +14,12 @@ class object;
 
 namespace litestream {
 
-// Two spaces a level, keys in insertion order, no newline at the end.
+// Two spaces a level, keys in insertion order, no newline at the end. JSON is UTF-8; a path need not be: see
+// to_utf8().
 std::string to_indented_json(const boost::json::value& value);
+
+// The text with U+FFFD for every byte that is part of no valid UTF-8 sequence.
+std::string to_utf8(std::string_view text);
 
 // Parse one JSON object into `out`; anything else is kInput, and the message names `what` and the place.
 // Depth and size are bounded (32 levels, 1 MiB).

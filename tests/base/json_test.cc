@@ -47,6 +47,27 @@ TEST_CASE("keys and texts are escaped") {
     CHECK(to_indented_json(boost::json::object{{"a\"b", "c\n"}}) == "{\n  \"a\\\"b\": \"c\\n\"\n}");
 }
 
+TEST_CASE("bytes that are no UTF-8 are replaced, one by one") {
+    CHECK(to_utf8("") == "");
+    CHECK(to_utf8("a\u00e9\u20ac\U0001f600") == "a\u00e9\u20ac\U0001f600");
+    CHECK(to_utf8("a\xff"
+                  "b") ==
+          "a\ufffd"
+          "b");
+    CHECK(to_utf8("\xe2\x82") == "\ufffd\ufffd");                      // cut short
+    CHECK(to_utf8("\xc0\xaf") == "\ufffd\ufffd");                      // overlong
+    CHECK(to_utf8("\xed\xa0\x80") == "\ufffd\ufffd\ufffd");            // a surrogate
+    CHECK(to_utf8("\xf4\x90\x80\x80") == "\ufffd\ufffd\ufffd\ufffd");  // behind U+10FFFF
+    boost::json::object back;
+    REQUIRE(parse_json_object(to_indented_json({{"path",
+                                                 "/a\xff"
+                                                 "b"}}),
+                              "path", back));
+    CHECK(back.at("path") ==
+          "/a\ufffd"
+          "b");
+}
+
 TEST_CASE("an object parses into its members") {
     boost::json::object object;
 
