@@ -2,18 +2,25 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <tuple>
 
-#include "shared/base/directory.h"
+#include "shared/base/clock.h"
+#include "shared/base/random.h"
+#include "shared/base/text.h"
 #include "shared/format/path.h"
 #include "shared/format/position.h"
 
 namespace litestream {
 namespace {
 
+constexpr std::string_view kTempSuffix = ".tmp-";
+constexpr std::size_t kTempRandomBytes = 4;
+// Older than this, a temporary file has no publisher any more.
+constexpr std::int64_t kRemnantAgeMs = std::int64_t{24} * 3600 * 1000;
 constexpr const char* kForm = "a file replica is file:///ABSOLUTE/PATH, with three slashes";
 
 // Where a file may be read, its folder may be entered.
@@ -52,6 +59,34 @@ Result<std::optional<FileFacts>> file_facts(const std::string& path) {
                                    status.st_mtim.tv_sec * 1000 + status.st_mtim.tv_nsec / 1'000'000});
 }
 
+// Whether it is the temporary file of a segment or snapshot.
+bool is_temporary(const std::string& name) {
+    const std::size_t at = name.rfind(kTempSuffix);
+    if (at == std::string::npos) return false;
+    const std::string_view final_name = std::string_view(name).substr(0, at);
+    const std::string_view random = std::string_view(name).substr(at + kTempSuffix.size());
+    return random.size() == 2 * kTempRandomBytes && is_lower_hex(random) &&
+           (parse_segment_name(final_name) || parse_snapshot_name(final_name));
+}
+
+Status remove_remnant(const std::string& path) {
+    LITESTREAM_ASSIGN(const auto facts, file_facts(path));
+    const bool is_old = facts && facts->modified_ms < wall_clock_ms() - kRemnantAgeMs;
+    return is_old ? remove_file(path) : Status();
+}
+
+// With the remnants in it. One that holds something else stays, which is no error.
+Status remove_empty_folder(const std::string& path) {
+    LITESTREAM_ASSIGN(const auto entries, list_or_empty(path));
+    for (const DirectoryEntry& entry : entries) {
+        if (entry.is_directory || !is_temporary(entry.name)) continue;
+        LITESTREAM_TRY(remove_remnant(join_path(path, entry.name)));
+    }
+    const bool is_gone = ::rmdir(path.c_str()) == 0 || errno == ENOENT;
+    if (is_gone || errno == ENOTEMPTY || errno == EEXIST) return {};
+    return system_error(errno, path, "remove the directory");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ReplicaClient>> FileReplicaClient::create(const Url& url, unsigned mode) {
@@ -85,6 +120,7 @@ Result<std::vector<std::string>> FileReplicaClient::generations() {
 }
 
 Result<std::vector<SnapshotInfo>> FileReplicaClient::snapshots(const std::string& generation) {
+    if (!seen_root_) seen_root_ = identity_of(root_);
     const std::string folder = snapshots_path(generation);
     LITESTREAM_ASSIGN(const auto entries, list_or_empty(path_of(folder)));
     std::vector<SnapshotInfo> infos;
@@ -155,11 +191,53 @@ Result<std::optional<Trailer>> FileReplicaClient::trailer(const std::string& nam
 Status FileReplicaClient::publish(const std::string& name, const Producer& producer) {
     const std::string path = path_of(name);
     if (file_exists(path)) return Error{ErrorCode::kExists, path + ": exists already and is not replaced"};
+    return write(name, producer, Replace::kNever);
+}
+
+Status FileReplicaClient::replace(const std::string& name, const Producer& producer) {
+    return write(name, producer, Replace::kAllowed);
+}
+
+Status FileReplicaClient::check_root() {
+    if (!seen_root_ || seen_root_ == identity_of(root_)) return {};
+    seen_root_.reset();
+    return Error{ErrorCode::kIo, root_ + ": the replica's directory was removed or replaced"};
+}
+
+Status FileReplicaClient::write(const std::string& name, const Producer& producer, Replace replace) {
+    const std::string path = path_of(name);
+    LITESTREAM_TRY(check_root());
     LITESTREAM_TRY(make_synced_directories(parent_directory(path), folder_mode(mode_)));
-    LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, ".tmp", mode_));
+    if (!seen_root_) seen_root_ = identity_of(root_);
+    const std::string suffix = std::string(kTempSuffix) + random_hex(kTempRandomBytes);
+    LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, suffix.c_str(), mode_));
     const Sink sink = [&temp](ByteView bytes) { return temp.file().write(bytes); };
     if (auto status = producer(sink); !status) return std::move(status).error().context(path);
-    return temp.publish(Durability::kSynced, Replace::kNever);
+    return temp.publish(Durability::kSynced, replace);
+}
+
+// --- Removing: not synced, since what power loss brings back is removed again ---
+
+Status FileReplicaClient::remove(const std::string& name) {
+    LITESTREAM_TRY(remove_file(path_of(name)));
+    // Folders below generations/, as long as they are empty.
+    for (std::string folder = parent_directory(name); folder.find('/') != std::string::npos;
+         folder = parent_directory(folder)) {
+        if (::rmdir(path_of(folder).c_str()) != 0) break;
+    }
+    return {};
+}
+
+Status FileReplicaClient::remove_remains(const std::string& generation) {
+    const std::string wal = wal_path(generation);
+    LITESTREAM_ASSIGN(const auto indexes, list_or_empty(path_of(wal)));
+    for (const DirectoryEntry& entry : indexes) {
+        if (!entry.is_directory || !parse_index_name(entry.name)) continue;
+        LITESTREAM_TRY(remove_empty_folder(path_of(join_path(wal, entry.name))));
+    }
+    LITESTREAM_TRY(remove_empty_folder(path_of(wal)));
+    LITESTREAM_TRY(remove_empty_folder(path_of(snapshots_path(generation))));
+    return remove_empty_folder(path_of(generation_path(generation)));
 }
 
 }  // namespace litestream

@@ -1,4 +1,4 @@
-// ReplicaClient: the door to a replica's storage. A client lists, reads and publishes whole files in
+// ReplicaClient: the door to a replica's storage. A client lists, reads, publishes and removes whole files in
 // Litestream's layout (shared/format/path.h) and decides nothing.
 //
 // A client must publish atomically and durably (all of the file or nothing of it, also after power loss),
@@ -56,6 +56,15 @@ class ReplicaClient {
 
     // Creates `name` (and its folders). kExists if it is there already.
     virtual Status publish(const std::string& name, const Producer& producer) = 0;
+    // As publish(), but in the place of a file that may be there: readers see the old one or the new one. For
+    // the owner record only; everything else in a replica is written once.
+    virtual Status replace(const std::string& name, const Producer& producer) = 0;
+
+    // One that is not there is no error.
+    virtual Status remove(const std::string& name) = 0;
+    // What is no part of a generation but in its place: empty folders, and what a publisher that died left a
+    // day ago or longer. What is not ours by name stays, and its folder with it.
+    virtual Status remove_remains(const std::string& generation) = 0;
 };
 
 // The client for a URL's scheme; kInput names unknown schemes and keys and what is accepted.

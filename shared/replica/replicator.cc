@@ -1,41 +1,37 @@
 #include "shared/replica/replicator.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "shared/base/clock.h"
-#include "shared/base/random.h"
+#include "shared/base/events.h"
 #include "shared/base/text.h"
-#include "shared/format/path.h"
-#include "shared/replica/segment_merge.h"
+#include "shared/replica/retention.h"
 
 namespace litestream {
 
 namespace {
 
-constexpr std::uint64_t kMergeBytes = 32u << 20;  // of WAL in one published segment, about
 constexpr std::int64_t kMinBackOffMs = 500;
 constexpr std::int64_t kMaxBackOffMs = 60'000;
+constexpr std::int64_t kMinRetentionBackOffMs = 60'000;
 constexpr int kAskStopMs = 250;
-
-Error stopped() { return {ErrorCode::kInterrupt, "replication is stopping"}; }
-
-// Several replicas that fail together must not come back together.
-std::int64_t jittered(std::int64_t milliseconds) {
-    const auto random = parse_hex(random_hex(4), "jitter");
-    return milliseconds / 2 + static_cast<std::int64_t>(random ? *random : 0) % (milliseconds / 2 + 1);
-}
 
 }  // namespace
 
 Replicator::Replicator(ReplicatorOptions options, std::unique_ptr<ReplicaClient> client, SegmentStore& store,
                        ImageSource& images, Scheduler& scheduler)
-    : options_(std::move(options)), client_(std::move(client)), store_(store), images_(images) {
+    : options_(std::move(options)),
+      client_(std::move(client)),
+      store_(store),
+      images_(images),
+      adopt_(options_.adopt),
+      sync_back_off_(kMinBackOffMs, kMaxBackOffMs),
+      retention_back_off_(kMinRetentionBackOffMs, kHourMs) {
     store_.set_cursor(options_.name, {});
     job_ = scheduler.add_job([this] { work(); });
     subscription_ = store_.subscribe([this] {
+        if (is_fenced_.load()) return;
         job_->wake_at(std::max(steady_clock_ms() + options_.sync_interval_ms, not_before_ms_.load()));
     });
     job_->wake();
@@ -61,8 +57,11 @@ ReplicatorStatus Replicator::status() const {
     status.state = state_;
     if (position_is_restorable_) status.position = position_;
     status.synced_ms = synced_ms_;
+    status.snapshot_ms = snapshot_ms_;
+    status.retained_ms = retained_ms_;
+    status.retry_ms = retry_ms_;
     status.pending_bytes = pending;
-    status.last_error = last_error_;
+    status.last_error = last_error_.empty() ? retention_error_ : last_error_;
     return status;
 }
 
@@ -81,6 +80,7 @@ bool Replicator::wait_for(const Position& position, int timeout_ms, const std::f
                !position_.before(position);
     };
     while (!is_there()) {
+        if (is_fenced_.load()) return false;
         if (give_up_on_error && (errors_ != errors || !last_error_.empty())) return false;
         const std::int64_t left = deadline - steady_clock_ms();
         if (left <= 0) return false;
@@ -102,6 +102,7 @@ Result<Position> Replicator::snapshot(int timeout_ms, const std::function<bool()
     sync_now();
     lock.lock();
     while (snapshots_done_ == done) {
+        if (is_fenced_.load()) return bad_input(last_error_);
         const std::int64_t left = deadline - steady_clock_ms();
         if (left <= 0) {
             return Error{ErrorCode::kBusy, client_->url() + ": no snapshot within " +
@@ -117,99 +118,70 @@ Result<Position> Replicator::snapshot(int timeout_ms, const std::function<bool()
     return *snapshot_result_;
 }
 
+// --- The job ---
+
 void Replicator::work() {
-    if (stopping_.load()) return;
+    if (stopping_.load() || is_fenced_.load()) return;
     set_state(has_snapshot_ ? "syncing" : "snapshot");
     Status status = sync_once();
-    bool wanted = false;
-    {
-        const std::lock_guard lock(mutex_);
-        wanted = snapshot_wanted_;
+    if (status && knows_position_) status = take_wanted_snapshot();
+    if (status && knows_position_) status = take_due_snapshot();
+    // Somebody else may have written there.
+    if (!status && status.error().code == ErrorCode::kExists && knows_position_) {
+        if (auto owned = check_owner(position().generation); !owned) status = std::move(owned);
     }
-    if (wanted && status) {
-        set_state("snapshot");
-        auto taken = publish_snapshot();
-        const bool later = !taken && taken.error().code == ErrorCode::kBusy;
-        if (later) status = taken.error();
-        const std::lock_guard lock(mutex_);
-        if (!later) {
-            snapshot_wanted_ = false;
-            snapshot_result_ = std::move(taken);
-            ++snapshots_done_;
-        }
-    }
+    if (status && knows_position_) retain();
     finish_work(status);
 }
 
 void Replicator::finish_work(const Status& status) {
-    const bool behind = status && position() != store_.end();
+    const bool behind = status && !store_.generation().empty() && position() != store_.end();
+    std::int64_t delay_ms = 0;
+    if (status) {
+        sync_back_off_.succeeded();
+    } else {
+        delay_ms = sync_back_off_.failed();
+        knows_position_ = false;  // what got through is asked afresh
+    }
+    std::string error_before;
+    std::string error;
     {
         const std::lock_guard lock(mutex_);
-        if (status) {
-            failures_ = 0;
-            state_ = store_.generation().empty() ? "starting" : "ok";
-            last_error_.clear();
-            if (!behind) synced_ms_ = wall_clock_ms();
-        } else {
+        error_before = last_error_;
+        if (is_fenced_.load()) {
+            state_ = "fenced";  // last_error_ says why
+        } else if (!status) {
             state_ = "retrying";
             last_error_ = status.error().message;
-            ++errors_;
+        } else {
+            state_ = store_.generation().empty() ? "starting" : "ok";
+            last_error_.clear();
+            if (!behind) synced_ms_ = options_.clock.wall_ms();
         }
+        retry_ms_ = delay_ms > 0 && !is_fenced_.load() ? options_.clock.wall_ms() + delay_ms : 0;
+        if (!last_error_.empty()) ++errors_;
+        error = last_error_;
     }
     changed_.notify_all();
-    if (stopping_.load()) return;
-    if (!status) {
-        knows_position_ = false;  // what got through is asked afresh
-        const std::int64_t back_off = std::min(kMinBackOffMs << std::min(failures_++, 8), kMaxBackOffMs);
-        not_before_ms_.store(steady_clock_ms() + jittered(back_off));
-        job_->wake_at(not_before_ms_.load());
-    } else {
-        not_before_ms_.store(0);
-        if (behind) job_->wake_at(steady_clock_ms() + options_.sync_interval_ms);
-    }
+    if (error != error_before && !stopping_.load())
+        record(error.empty() ? "replica_recovered" : "replica_error", error);
+    if (stopping_.load() || is_fenced_.load()) return;
+    not_before_ms_.store(status ? 0 : steady_clock_ms() + delay_ms);
+    if (!status) return wake_in(delay_ms);
+    if (behind) wake_in(options_.sync_interval_ms);
+    const std::int64_t now_ms = options_.clock.steady_ms();
+    if (const auto due_ms = snapshot_due_ms()) wake_in(std::max<std::int64_t>(*due_ms - now_ms, 1));
+    if (retention_not_before_ms_ > 0) wake_in(std::max<std::int64_t>(retention_not_before_ms_ - now_ms, 1));
 }
 
-// Everything that the store has now, and a snapshot where its generation has none there.
-Status Replicator::sync_once() {
-    if (store_.generation().empty()) return {};  // capture has not begun; it will tell
-    if (!knows_position_) LITESTREAM_TRY(find_position());
-    while (!stopping_.load()) {
-        const std::string current = store_.generation();
-        const Position at = position();
-        const auto segments = store_.segments_after(at, kMergeBytes);
-        if (at.generation != current && (segments.empty() || !has_snapshot_)) {
-            has_snapshot_ = false;
-            set_position({current, 0, 0});
-        } else if (!has_snapshot_ && at.generation == current) {
-            LITESTREAM_TRY(publish_snapshot());
-        } else if (segments.empty()) {
-            return {};
-        } else {
-            LITESTREAM_TRY(upload(segments));
-        }
-    }
-    return stopped();
+void Replicator::record(std::string_view kind, const std::string& detail) const {
+    if (options_.owner.database.empty()) return;
+    const std::string what = options_.name + " (" + client_->url() + ")";
+    record_event(options_.owner.database, kind, detail.empty() ? what : what + ": " + detail);
 }
 
-// What the replica has of the current generation. A first segment that says where it ends is the truth.
-Status Replicator::find_position() {
-    const std::string generation = store_.generation();
-    LITESTREAM_ASSIGN(const auto snapshots, client_->snapshots(generation));
-    LITESTREAM_ASSIGN(const auto segments, client_->segments(generation));
-    Position found{generation, 0, 0};
-    if (!segments.empty()) {
-        const SegmentInfo& last = segments.back();
-        LITESTREAM_ASSIGN(const auto trailer, client_->trailer(last.name));
-        if (!trailer || trailer->generation != generation || trailer->index != last.index) {
-            return corrupt(client_->url() + "/" + last.name + ": is not a segment of this database's");
-        }
-        found = trailer->end();
-    }
-    has_snapshot_ = !snapshots.empty();
-    knows_position_ = true;
-    set_position(found);
-    return {};
-}
+// The scheduler has its own clock.
+void Replicator::wake_in(std::int64_t delay_ms) { job_->wake_at(steady_clock_ms() + delay_ms); }
 
 void Replicator::set_position(const Position& position) {
     const bool has_everything = has_snapshot_ && position == store_.end();
@@ -219,7 +191,7 @@ void Replicator::set_position(const Position& position) {
         position_is_restorable_ = has_snapshot_;
         if (has_everything) {  // a waiter that looks now sees no unfinished work
             state_ = "ok";
-            synced_ms_ = wall_clock_ms();
+            synced_ms_ = options_.clock.wall_ms();
         }
     }
     store_.set_cursor(options_.name, position);
@@ -231,75 +203,72 @@ void Replicator::set_state(const char* state) {
     state_ = state;
 }
 
-// Published only after the segments up to its position, so that whoever finds it can rely on them.
-Result<Position> Replicator::publish_snapshot() {
-    LITESTREAM_ASSIGN(const auto image, images_.pin());
-    Trailer trailer = image->trailer();
-    const Position at = trailer.end();
-    if (at.generation != store_.generation()) return Error{ErrorCode::kBusy, "a new generation has begun"};
-    if (!has_snapshot_) {
-        // Replay begins with the snapshot's own index: nothing before it is needed.
-        if (at.offset > 0 && !store_.has_index_from_start(at.generation, at.index)) {
-            return Error{ErrorCode::kIo, store_.path() + ": the first segment of index " +
-                                             to_hex16(at.index) + " is missing; it is needed for a snapshot"};
-        }
-        const Position from{at.generation, at.index, 0};
-        if (position().generation != at.generation || position().before(from)) set_position(from);
-    }
-    LITESTREAM_TRY(upload_until(at));
-    const std::string name = snapshot_path(at.generation, at.index);
-    const Status published = client_->publish(name, [&](const Sink& sink) -> Status {
-        PayloadWriter payload(sink);
-        Bytes page(trailer.page_size);
-        for (std::uint32_t page_no = 1; page_no <= trailer.page_count; ++page_no) {
-            if (stopping_.load()) return stopped();
-            LITESTREAM_TRY(image->read_page(page_no, page));
-            LITESTREAM_TRY(payload.write(page));
-        }
-        return payload.finish(&trailer);
-    });
-    const bool was_there = !published && published.error().code == ErrorCode::kExists;
-    if (!published && !was_there) return published.error();
-    has_snapshot_ = true;
-    set_position(position());
-    if (!was_there) return at;
-    LITESTREAM_ASSIGN(const auto existing, client_->trailer(name));
-    if (!existing) return corrupt(client_->url() + "/" + name + ": is not a snapshot of this database's");
-    return existing->end();
-}
+// --- Snapshots ---
 
-Status Replicator::upload_until(const Position& limit) {
-    while (position().before(limit)) {
-        if (stopping_.load()) return stopped();
-        const auto segments = store_.segments_after(position(), kMergeBytes);
-        if (segments.empty())
-            return Error{ErrorCode::kBusy, "the segments up to the snapshot are not here yet"};
-        LITESTREAM_TRY(upload(segments));
+// Only kBusy is tried again; any other error is for whoever asked.
+Status Replicator::take_wanted_snapshot() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!snapshot_wanted_) return {};
     }
+    set_state("snapshot");
+    auto taken = publish_snapshot();
+    if (!taken && taken.error().code == ErrorCode::kBusy) return taken.error();
+    {
+        const std::lock_guard lock(mutex_);
+        snapshot_wanted_ = false;
+        snapshot_result_ = std::move(taken);
+        ++snapshots_done_;
+    }
+    changed_.notify_all();
     return {};
 }
 
-// An index follows the one before it only if that one ended where the replica ends.
-Status Replicator::check_index_step(const Position& at, const SegmentRef& first) const {
-    const std::string path = store_.file_of(first);
-    LITESTREAM_ASSIGN(const File file, File::open(path, O_RDONLY));
-    LITESTREAM_ASSIGN(const auto trailer, read_trailer(file));
-    const bool follows = trailer && first.index == at.index + 1 && trailer->previous_end == at.offset;
-    return follows ? Status() : corrupt(path + ": does not follow " + at.to_string());
+std::optional<std::int64_t> Replicator::snapshot_due_ms() const {
+    if (!last_snapshot_) return std::nullopt;
+    return litestream::snapshot_due_ms(*last_snapshot_, position(), options_.snapshot_interval_ms);
 }
 
-Status Replicator::upload(const std::vector<SegmentRef>& segments) {
-    const Position at = position();
-    const SegmentRef& first = segments.front();
-    const std::uint64_t start = first.index == at.index ? at.offset : 0;
-    const Position end = segments.back().end_position();
-    if (first.index != at.index && at.offset > 0) LITESTREAM_TRY(check_index_step(at, first));
-    LITESTREAM_TRY(store_.promise(options_.name, end));
-    const std::string name = segment_path(first.generation, first.index, start);
-    LITESTREAM_TRY(client_->publish(
-        name, [&](const Sink& sink) { return merge_segments(store_, segments, start, sink, stopping_); }));
-    set_position(end);
+Status Replicator::take_due_snapshot() {
+    const auto due_ms = snapshot_due_ms();
+    if (!due_ms || *due_ms > options_.clock.steady_ms()) return {};
+    set_state("snapshot");
+    LITESTREAM_TRY(publish_snapshot());
     return {};
+}
+
+// --- Retention ---
+
+// Its errors are shown, but what matters is that the replica has everything.
+void Replicator::retain() {
+    if (options_.retention_ms <= 0 || !retention_due_ || !has_snapshot_ || stopping_.load()) return;
+    if (options_.clock.steady_ms() < retention_not_before_ms_) return;
+    const Status status = remove_old();
+    retention_due_ = !status;
+    retention_not_before_ms_ = 0;
+    if (status) {
+        retention_back_off_.succeeded();
+    } else if (!is_fenced_.load()) {
+        retention_not_before_ms_ = options_.clock.steady_ms() + retention_back_off_.failed();
+    }
+    const std::lock_guard lock(mutex_);
+    retention_error_ = status ? "" : "removing old files: " + status.error().message;
+    if (status) retained_ms_ = options_.clock.wall_ms();
+}
+
+Status Replicator::remove_old() {
+    const std::string current = position().generation;
+    LITESTREAM_TRY(check_owner(current));
+    const std::int64_t keep_from_ms = options_.clock.wall_ms() - options_.retention_ms;
+    LITESTREAM_ASSIGN(auto generations, load_snapshots(*client_));
+    RetentionPlan plan = plan_retention(generations, current, keep_from_ms);
+    const bool can_take = last_snapshot_ && position().index > last_snapshot_->index;
+    if (plan.wants_snapshot && can_take) {
+        LITESTREAM_TRY(publish_snapshot());
+        LITESTREAM_ASSIGN(generations, load_snapshots(*client_));
+        plan = plan_retention(generations, current, keep_from_ms);
+    }
+    return carry_out(*client_, plan, stopping_);
 }
 
 }  // namespace litestream

@@ -1,6 +1,7 @@
 #include "shared/store/segment_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,8 +27,28 @@ bool is_passed(const SegmentRef& segment, std::uint64_t generation_no, std::uint
 
 SegmentStore::SegmentStore(const std::string& database_path) : path_(path_for(database_path)) {}
 
+// What is not there yet is created when it is needed.
+Status SegmentStore::check_folder(const std::string& relative) const {
+    std::size_t end = 0;
+    struct stat status = {};
+    while (end != std::string::npos) {
+        end = relative.find('/', end + 1);
+        const std::string folder = full(relative.substr(0, end));
+        if (::lstat(folder.c_str(), &status) != 0) return {};
+        if (!S_ISDIR(status.st_mode)) {
+            return Error{ErrorCode::kCantOpen, folder + ": is not a directory; move it away"};
+        }
+    }
+    return {};
+}
+
 Status SegmentStore::make_folder(const std::string& relative) {
-    return make_directories(full(relative), folder_mode_);
+    std::size_t end = 0;
+    while (end != std::string::npos) {
+        end = relative.find('/', end + 1);
+        LITESTREAM_TRY(make_real_directory(full(relative.substr(0, end)), folder_mode_));
+    }
+    return {};
 }
 
 Status SegmentStore::begin_generation(const std::string& generation, const std::string& reason) {
@@ -131,10 +152,27 @@ void SegmentStore::remove_segment(const SegmentRef& segment) {
     ::unlink(file_of(segment).c_str());
     // Succeeds for the last one of an index, of a generation.
     if (::rmdir(full(index_path(segment.generation, segment.index)).c_str()) != 0) return;
-    if (segment.generation == generation()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (segment.generation == generation_) return;
+    }
     if (::rmdir(full(wal_path(segment.generation)).c_str()) != 0) return;
     ::unlink(full(generation_path(segment.generation) + "/reason").c_str());
     ::rmdir(full(generation_path(segment.generation)).c_str());
+}
+
+bool SegmentStore::is_passed_by_all(const SegmentRef& segment) const {
+    return std::all_of(cursors_.begin(), cursors_.end(), [&](const auto& entry) {
+        const Position& cursor = entry.second;
+        if (cursor.generation == segment.generation) return !cursor.before(segment.end_position());
+        return cursor.generation == generation_ && segment.generation_no < generation_no_;
+    });
+}
+
+bool SegmentStore::may_trim(const SegmentRef& oldest) const {
+    if (oldest.generation_no == generation_no_ && oldest.index + 1 >= end_.index) return false;
+    if (local_bytes_ > cap_bytes_) return true;
+    return local_bytes_ > kLocalTailBytes && is_passed_by_all(oldest);
 }
 
 void SegmentStore::trim() {
@@ -142,16 +180,8 @@ void SegmentStore::trim() {
         SegmentRef oldest;
         {
             const std::lock_guard lock(mutex_);
-            if (segments_.empty() || local_bytes_ <= kLocalTailBytes) return;
+            if (segments_.empty() || !may_trim(segments_.front())) return;
             oldest = segments_.front();
-            if (oldest.generation_no == generation_no_ && oldest.index + 1 >= end_.index) return;
-            for (const auto& [name, cursor] : cursors_) {
-                const bool passed =
-                    cursor.generation == oldest.generation
-                        ? !cursor.before(oldest.end_position())
-                        : cursor.generation == generation_ && oldest.generation_no < generation_no_;
-                if (!passed) return;
-            }
             local_bytes_ -= oldest.disk_bytes;
             segments_.pop_front();
             ++first_no_;
@@ -167,7 +197,7 @@ bool SegmentStore::is_open() const {
 
 std::string SegmentStore::generation() const {
     const std::lock_guard lock(mutex_);
-    return generation_;
+    return is_open_ ? generation_ : "";  // nobody takes from a list that is half read
 }
 
 std::string SegmentStore::generation_reason() const {
@@ -279,10 +309,19 @@ void SegmentStore::set_cursor(const std::string& name, const Position& position)
     cursors_[name] = position;
 }
 
-void SegmentStore::drop_cursor(const std::string& name) {
-    ::unlink(full(kPromisePrefix + name).c_str());
+void SegmentStore::release_cursor(const std::string& name) {
     const std::lock_guard lock(mutex_);
     cursors_.erase(name);
+}
+
+void SegmentStore::drop_cursor(const std::string& name) {
+    ::unlink(full(kPromisePrefix + name).c_str());
+    release_cursor(name);
+}
+
+void SegmentStore::set_cap(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    cap_bytes_ = bytes;
 }
 
 int SegmentStore::subscribe(Subscriber subscriber) {

@@ -24,6 +24,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shared/base/directory.h"
@@ -33,6 +34,10 @@ namespace litestream {
 
 // Local segments that every replica has are kept up to this much, for live replicas that come back.
 constexpr std::uint64_t kLocalTailBytes = 64u << 20;
+
+// Beyond this much, segments go although a replica still lacks them: it then needs a new snapshot. A bucket
+// that is out of reach for long must not fill the disk.
+constexpr std::uint64_t kLocalCapBytes = 1u << 30;
 
 constexpr const char* kPromisePrefix = "promised-";
 
@@ -62,6 +67,8 @@ class SegmentStore {
     // Creates the directory if need be, removes temporary files, reads the list, drops a damaged tail.
     // `database_mode`: files get it, directories with x where it has r.
     Status open(unsigned database_mode);
+    // Forgets what was read: another process may write here, or the directory is not what it was.
+    void close();
     // The last segment's trailer: where capture left off; nullopt: no segment in the current generation, or
     // one that is not ours.
     const std::optional<Trailer>& tail() const { return tail_; }
@@ -86,8 +93,8 @@ class SegmentStore {
     };
     Result<Draft> draft_segment(std::uint64_t index, std::uint64_t start_offset);
 
-    // Removes what every cursor has passed, oldest first, down to kLocalTailBytes; never the current or the
-    // previous index.
+    // Removes what every cursor has passed, oldest first, down to kLocalTailBytes, and, beyond the cap, also
+    // what they have not; never the current or the previous index.
     void trim();
 
     // --- Any thread ---
@@ -115,9 +122,28 @@ class SegmentStore {
     Status promise(const std::string& replica_name, const Position& position);
     Position promised() const;  // the furthest one in the current generation, as read at open(); or empty
 
-    // What keeps segments here: nothing behind a cursor is trimmed. An empty position keeps everything.
+    // What keeps segments here: nothing behind a cursor is trimmed, up to the cap. An empty position keeps
+    // everything.
     void set_cursor(const std::string& name, const Position& position);
-    void drop_cursor(const std::string& name);  // and its promise
+    void release_cursor(const std::string& name);  // its promise stays
+    void drop_cursor(const std::string& name);     // and its promise
+    void set_cap(std::uint64_t bytes);             // instead of kLocalCapBytes
+
+    // Somebody found that the current generation cannot go on, a local segment being damaged or gone that a
+    // replica still lacks: capture begins a new one at its next look, which `listener` (one, set before there
+    // are threads) brings about.
+    void request_generation(const std::string& reason) {
+        {
+            const std::lock_guard lock(mutex_);
+            requested_ = reason;
+        }
+        if (request_listener_) request_listener_();
+    }
+    std::optional<std::string> take_request() {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(requested_, std::nullopt);
+    }
+    void set_request_listener(std::function<void()> listener) { request_listener_ = std::move(listener); }
 
     using Subscriber = std::function<void()>;
     int subscribe(Subscriber subscriber);
@@ -130,8 +156,12 @@ class SegmentStore {
     Status load_promises(const std::string& generation);
     Status remove_leftovers(const std::string& directory);
     void publish(const SegmentRef& segment, const Trailer* trailer);
+    // These two with mutex_ held.
+    bool may_trim(const SegmentRef& oldest) const;
+    bool is_passed_by_all(const SegmentRef& segment) const;
     Status write_position(const Position& start);
     Status make_folder(const std::string& relative);
+    Status check_folder(const std::string& relative) const;
     std::string full(const std::string& relative) const { return join_path(path_, relative); }
     void remove_segment(const SegmentRef& segment);
 
@@ -152,12 +182,16 @@ class SegmentStore {
     Position end_;
     std::deque<SegmentRef> segments_;
     std::uint64_t local_bytes_ = 0;
+    std::uint64_t cap_bytes_ = kLocalCapBytes;
     std::uint64_t first_no_ = 0;   // number of segments_.front(), counting from open()
     std::uint64_t synced_no_ = 0;  // segments below are durable
     Position promised_;
+    std::optional<std::string> requested_;
     std::map<std::string, Position> cursors_;
     std::map<int, Subscriber> subscribers_;
     int next_subscriber_ = 1;
+
+    std::function<void()> request_listener_;
 
     std::mutex notify_mutex_;  // held while subscribers are called, so that unsubscribe() can wait
 };

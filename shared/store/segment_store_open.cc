@@ -45,6 +45,23 @@ Result<std::optional<Trailer>> verify_segment(const std::string& path) {
 
 }  // namespace
 
+void SegmentStore::close() {
+    tail_.reset();
+    tail_is_foreign_ = false;
+    position_file_.close();
+    const std::lock_guard lock(mutex_);
+    is_open_ = false;
+    first_no_ += segments_.size();  // numbers go on: nothing read from here on counts as synced
+    segments_.clear();
+    history_.clear();
+    local_bytes_ = 0;
+    generation_no_ = 0;
+    generation_.clear();
+    end_ = {};
+    reason_.clear();
+    promised_ = {};
+}
+
 Status SegmentStore::open(unsigned database_mode) {
     file_mode_ = database_mode & 0666;
     folder_mode_ = file_mode_ | (file_mode_ >> 2 & 0111);
@@ -55,21 +72,13 @@ Status SegmentStore::open(unsigned database_mode) {
     LITESTREAM_TRY(make_directories(path_, folder_mode_));
     LITESTREAM_TRY(remove_leftovers(path_));
     LITESTREAM_ASSIGN(const std::string generation, read_small_text(full("generation")));
-    {
-        const std::lock_guard lock(mutex_);
-        segments_.clear();
-        history_.clear();
-        local_bytes_ = 0;
-        generation_no_ = 0;
-        generation_ = is_generation_name(generation) ? generation : "";
-        end_ = {};
-        reason_.clear();
-        promised_ = {};
-    }
-    tail_.reset();
-    tail_is_foreign_ = false;
-    position_file_.close();
+    close();
     if (is_generation_name(generation)) {
+        LITESTREAM_TRY(check_folder(wal_path(generation)));
+        {
+            const std::lock_guard lock(mutex_);
+            generation_ = generation;
+        }
         LITESTREAM_ASSIGN(std::string reason, read_small_text(full(generation_path(generation) + "/reason")));
         LITESTREAM_TRY(load_generation(generation));
         LITESTREAM_TRY(find_tail());
@@ -77,8 +86,11 @@ Status SegmentStore::open(unsigned database_mode) {
         const std::lock_guard lock(mutex_);
         reason_ = std::move(reason);
     }
-    const std::lock_guard lock(mutex_);
-    is_open_ = true;
+    {
+        const std::lock_guard lock(mutex_);
+        is_open_ = true;
+    }
+    publish({}, nullptr);  // what an earlier process left behind may be sent
     return {};
 }
 

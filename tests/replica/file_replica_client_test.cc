@@ -59,6 +59,20 @@ TEST_CASE("a replica that does not exist is empty") {
     CHECK_FALSE(file_exists(files.root()));
 }
 
+TEST_CASE("a directory that is not the one written before fails one publish") {
+    ReplicaFiles files;
+    ReplicaClient& client = files.client();
+    REQUIRE(client.publish(segment_path(kGeneration, 0, 0), text("segment")));
+
+    REQUIRE(remove_directory_tree(files.root()));
+
+    const Status refused = client.publish(segment_path(kGeneration, 0, 32), text("segment"));
+    REQUIRE_FALSE(refused);
+    CHECK(contains(refused.error().message, "the replica's directory was removed or replaced"));
+    CHECK(client.segments(kGeneration)->empty());
+    CHECK(client.publish(segment_path(kGeneration, 0, 0), text("segment")));
+}
+
 TEST_CASE("what is published is listed in order, and nothing else is") {
     ReplicaFiles files;
     ReplicaClient& client = files.client();
@@ -107,6 +121,70 @@ TEST_CASE("publishing never replaces a file") {
     CHECK(again.error().code == ErrorCode::kExists);
     CHECK(contains(again.error().message, name));
     CHECK(as_text(files.read(name)) == "first");
+}
+
+TEST_CASE("replacing puts the new file in the place of the old one") {
+    ReplicaFiles files;
+    REQUIRE(files.client().replace("owner", text("first")));
+
+    REQUIRE(files.client().replace("owner", text("second")));
+
+    CHECK(as_text(files.read("owner")) == "second");
+    CHECK(files.names() == std::vector<std::string>{"owner"});
+}
+
+TEST_CASE("a removed file takes its empty folders with it, and a missing one is no error") {
+    ReplicaFiles files;
+    ReplicaClient& client = files.client();
+    REQUIRE(client.publish(segment_path(kGeneration, 0, 0), text("x")));
+    REQUIRE(client.publish(segment_path(kGeneration, 1, 0), text("x")));
+
+    REQUIRE(client.remove(segment_path(kGeneration, 0, 0)));
+    CHECK_FALSE(file_exists(join_path(files.root(), index_path(kGeneration, 0))));
+    CHECK(client.segments(kGeneration)->size() == 1);
+    REQUIRE(client.remove(segment_path(kGeneration, 1, 0)));
+    REQUIRE(client.remove(segment_path(kGeneration, 1, 0)));
+
+    CHECK(client.generations()->empty());
+    CHECK(file_exists(join_path(files.root(), generations_path())));
+}
+
+TEST_CASE("two that write one file at once are both whole or refused") {
+    ReplicaFiles files;
+    auto other = open_replica_client(*Url::parse(files.url()));
+    Status inner;
+
+    const Status outer = files.client().publish("owner", [&](const Sink& sink) -> Status {
+        inner = (*other)->publish("owner", text("the other's"));
+        return sink(as_bytes("ours"));
+    });
+
+    CHECK(inner);
+    REQUIRE_FALSE(outer);
+    CHECK(outer.error().code == ErrorCode::kExists);
+    CHECK(as_text(files.read("owner")) == "the other's");
+    CHECK(files.names() == std::vector<std::string>{"owner"});
+}
+
+TEST_CASE("the remains of a generation are empty folders and temporary files, nothing else") {
+    ReplicaFiles files;
+    ReplicaClient& client = files.client();
+    REQUIRE(make_directories(join_path(files.root(), index_path(kGeneration, 3)), 0700));
+    REQUIRE(make_directories(join_path(files.root(), snapshots_path(kGeneration)), 0700));
+    const std::string remnant = snapshots_path(kGeneration) + "/0000000000000001.snapshot.lz4.tmp-0badcafe";
+    files.write(remnant, as_bytes("half"));
+    files.write(generation_path(kGeneration) + "/note", as_bytes("mine"));
+
+    REQUIRE(client.remove_remains(kGeneration));
+    CHECK(files.names().size() == 2);  // somebody may be writing it
+    files.set_time(remnant, 0);
+    REQUIRE(client.remove_remains(kGeneration));
+    CHECK(files.names() == std::vector<std::string>{generation_path(kGeneration) + "/note"});
+    files.remove(generation_path(kGeneration) + "/note");
+    REQUIRE(client.remove_remains(kGeneration));
+    REQUIRE(client.remove_remains(kGeneration));
+
+    CHECK(client.generations()->empty());
 }
 
 TEST_CASE("a producer that fails leaves nothing behind and its error names the file") {

@@ -39,6 +39,9 @@ class VanishingClient final : public ReplicaClient {
         return client_.open(name + ".gone");
     }
     Status publish(const std::string&, const Producer&) override { return bad_input("read only"); }
+    Status replace(const std::string&, const Producer&) override { return bad_input("read only"); }
+    Status remove(const std::string&) override { return bad_input("read only"); }
+    Status remove_remains(const std::string&) override { return bad_input("read only"); }
 
   private:
     ReplicaClient& client_;

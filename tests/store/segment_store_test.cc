@@ -153,6 +153,58 @@ TEST_CASE_FIXTURE(Fixture, "what every replica has goes beyond the tail, but nev
     CHECK_FALSE(std::filesystem::exists(store.path() + "/" + index_path(kFirst, 0)));
 }
 
+TEST_CASE_FIXTURE(Fixture, "past the cap even what a replica lacks goes, but never the last two indexes") {
+    constexpr std::uint64_t kCap = 64u << 10;
+    store.set_cap(kCap);
+    generation(kFirst);
+    store.set_cursor("unreachable", {});
+    for (std::uint64_t number = 0; number < 8; ++number) {
+        index(number);
+        segment(number, 1, 4);
+    }
+
+    store.trim();
+    CHECK(store.local_bytes() <= kCap);
+    CHECK_FALSE(store.has_index_from_start(kFirst, 4));
+    store.set_cap(0);
+    store.trim();
+
+    CHECK_FALSE(store.has_index_from_start(kFirst, 5));
+    CHECK(store.has_index_from_start(kFirst, 6));
+    CHECK(starts_after({kFirst, 6, 0}) == std::vector<std::uint64_t>{at(0)});
+}
+
+TEST_CASE_FIXTURE(Fixture, "past the cap an old generation goes before anything of the current one") {
+    generation(kFirst);
+    store.set_cursor("unreachable", {});
+    index(0);
+    segment(0, 1, 1);
+    generation(kSecond);
+    index(0);
+    segment(0, 1, 1);
+    store.set_cap(0);
+
+    store.trim();
+
+    CHECK(starts_after({kFirst, 0, 0}).empty());
+    CHECK(starts_after({kSecond, 0, 0}) == std::vector<std::uint64_t>{at(0)});
+    CHECK_FALSE(std::filesystem::exists(store.path() + "/" + generation_path(kFirst)));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a released cursor keeps no segment, and its promise stays") {
+    generation(kFirst);
+    index(0);
+    segment(0, 1, 1);
+    store.set_cursor("a", {});
+    REQUIRE(store.promise("a", {kFirst, 0, at(1)}));
+
+    store.release_cursor("a");
+
+    CHECK(std::filesystem::exists(store.path() + "/" + kPromisePrefix + "a"));
+    store.drop_cursor("a");
+    CHECK_FALSE(std::filesystem::exists(store.path() + "/" + kPromisePrefix + "a"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "the furthest promise of the generation is known again") {
     generation(kFirst);
     index(0);

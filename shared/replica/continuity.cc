@@ -1,0 +1,98 @@
+#include "shared/replica/continuity.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "shared/base/text.h"
+#include "shared/format/wal.h"
+
+namespace litestream {
+namespace {
+
+using Segments = std::vector<SegmentInfo>;
+
+Result<Trailer> trailer_of(ReplicaClient& client, const SegmentInfo& segment) {
+    LITESTREAM_ASSIGN(const auto trailer, client.trailer(segment.name));
+    const bool fits = trailer && trailer->generation == segment.generation && trailer->index == segment.index;
+    if (!fits) return corrupt(client.url() + "/" + segment.name + ": is not a segment of this database's");
+    return *trailer;
+}
+
+// The first segment of the last index.
+Segments::const_iterator last_index_begin(const Segments& segments) {
+    return std::find_if(segments.begin(), segments.end(),
+                        [&](const SegmentInfo& segment) { return segment.index == segments.back().index; });
+}
+
+// Every index from `first` to the last one is there and begins at 0.
+bool has_indexes_from(std::uint64_t first, const Segments& segments) {
+    std::uint64_t expected = first;
+    for (const SegmentInfo& segment : segments) {
+        if (segment.index < first || (segment.index + 1 == expected && segment.offset > 0)) continue;
+        if (segment.index != expected || segment.offset != 0) return false;
+        ++expected;
+    }
+    return expected > first;
+}
+
+// The last index says that the one before it ended where its segments end.
+Result<bool> has_last_link(ReplicaClient& client, const Segments& segments) {
+    const auto begin = last_index_begin(segments);
+    if (begin == segments.begin()) return false;
+    LITESTREAM_ASSIGN(const Trailer next, trailer_of(client, *begin));
+    LITESTREAM_ASSIGN(const Trailer before, trailer_of(client, *(begin - 1)));
+    return next.previous_end == before.end_offset && next.previous_checksum == before.end_checksum;
+}
+
+Result<bool> is_restorable(ReplicaClient& client, const SnapshotInfo& snapshot, const Segments& segments) {
+    if (!has_indexes_from(snapshot.index, segments)) return false;
+    if (segments.back().index == snapshot.index) return true;
+    return has_last_link(client, segments);
+}
+
+}  // namespace
+
+Result<Held> held_of(ReplicaClient& client, const std::string& generation) {
+    LITESTREAM_ASSIGN(const auto snapshots, client.snapshots(generation));
+    LITESTREAM_ASSIGN(const auto segments, client.segments(generation));
+    Held held;
+    held.end = {generation, 0, 0};
+    Position taken;
+    if (!snapshots.empty()) {
+        held.snapshot = snapshots.back();
+        LITESTREAM_ASSIGN(const auto trailer, client.trailer(held.snapshot->name));
+        if (trailer) {
+            taken = trailer->end();
+            held.snapshot->created_ms = trailer->commits.back().time_ms;
+        }
+    }
+    if (segments.empty()) {
+        held.is_restorable = taken == held.end;  // taken before the first commit
+        return held;
+    }
+    LITESTREAM_ASSIGN(const Trailer last, trailer_of(client, segments.back()));
+    held.end = last.end();
+    if (last_index_begin(segments)->offset != 0) held.first_free_index = last.index + 1;
+    if (held.snapshot) {
+        LITESTREAM_ASSIGN(held.is_restorable, is_restorable(client, *held.snapshot, segments));
+    }
+    return held;
+}
+
+Result<std::string> find_gap(const SegmentStore& store, const Position& at, const SegmentRef& first) {
+    const std::string gap = "the local segments behind " + at.to_string() + " are gone";
+    const bool same_index = first.index == at.index;
+    if (same_index && at.offset > 0) return first.start <= at.offset ? std::string() : gap;
+    const bool is_next = same_index || (at.offset > 0 && first.index == at.index + 1);
+    const bool is_whole =
+        first.start <= kWalHeaderSize && store.has_index_from_start(first.generation, first.index);
+    if (!is_next || !is_whole) return gap;
+    if (same_index) return std::string();
+    LITESTREAM_ASSIGN(const File file, File::open(store.file_of(first), O_RDONLY));
+    LITESTREAM_ASSIGN(const auto trailer, read_trailer(file));
+    // One without is damaged: whoever reads all of it says how.
+    return !trailer || trailer->previous_end == at.offset ? std::string() : gap;
+}
+
+}  // namespace litestream
