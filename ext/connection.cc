@@ -116,6 +116,11 @@ void touch(sqlite3* connection, const Target& target) {
 
 std::optional<std::string> why_not_captured(sqlite3* connection, const Target& target) {
     if (!target.database) return target.why;
+    if (!target.database->wants_capture()) {
+        return target.schema +
+               " was opened through the default VFS, and nobody asked for its capture; "
+               "litestream_replicate(url) does, and so does vfs=litestream in its URI";
+    }
     const std::string mode = journal_mode(connection, target.schema);
     if (mode != "wal") {
         return target.schema + " has journal_mode " + (mode.empty() ? "unknown" : mode) +
@@ -123,12 +128,6 @@ std::optional<std::string> why_not_captured(sqlite3* connection, const Target& t
                "makes it one";
     }
     if (target.database->is_mapped()) return std::nullopt;
-    auto locking = query_text(connection, "PRAGMA " + quote_name(target.schema) + ".locking_mode");
-    if (locking && locking->value_or("") == "exclusive") {
-        return target.schema +
-               " is in exclusive locking mode, which hides its commits from capture; PRAGMA " +
-               target.schema + ".locking_mode=NORMAL, then read from it";
-    }
     return "nothing has been read from " + target.schema + " yet, so that its WAL is not open";
 }
 
@@ -138,6 +137,7 @@ Status wait_for_capture(sqlite3* connection, const Target& target, Waiting& wait
     Database& database = *target.database;
     if (database.wait_captured(waiting.left_ms(), waiting.stop())) return {};
     const std::string error = database.capture_error();
+    if (database.is_standing_by()) return bad_input(database.path() + ": " + error + "; call this there");
     return waiting.failure("capture of " + database.path() + " is late" +
                            (error.empty() ? "" : ": " + error));
 }

@@ -23,7 +23,9 @@ constexpr Function kFunctions[] = {
     {"litestream_wait", 1, 3, litestream_wait},
     {"litestream_snapshot", 0, 2, litestream_snapshot},
     {"litestream_restore", 2, 3, litestream_restore},
+    {"litestream_validate", 1, 3, litestream_validate},
     {"litestream_run", 0, 1, litestream_run},
+    {"litestream_set_default_vfs", 1, 1, litestream_set_default_vfs},
 };
 
 // Sets a result, or an error with the code of ext/sql_value.h; no memory: SQLITE_NOMEM.

@@ -10,13 +10,17 @@ namespace litestream {
 int register_functions(sqlite3* connection);
 
 // functions_status.cc
-Result<SqlValue> litestream_version(const Call& call);   // ()
-Result<SqlValue> litestream_status(const Call& call);    // ([schema])
-Result<SqlValue> litestream_position(const Call& call);  // ([schema])
+Result<SqlValue> litestream_version(const Call& call);          // ()
+Result<SqlValue> litestream_status(const Call& call);           // ([schema])
+Result<SqlValue> litestream_position(const Call& call);         // ([schema])
+Result<SqlValue> litestream_set_default_vfs(const Call& call);  // (on)
 
 // functions_replicate.cc
 Result<SqlValue> litestream_replicate(const Call& call);    // (url [,options [,schema]])
 Result<SqlValue> litestream_unreplicate(const Call& call);  // (name_or_url [,schema])
+
+// functions_validate.cc
+Result<SqlValue> litestream_validate(const Call& call);  // (url [,options [,schema]])
 
 // functions_wait.cc
 Result<SqlValue> litestream_sync(const Call& call);      // ([timeout [,schema]])

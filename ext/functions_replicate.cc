@@ -1,11 +1,15 @@
 // litestream_replicate and litestream_unreplicate. What replicate has to prove comes first, what it changes
 // comes last: options, duplicates, the replica's directory, journal mode, capture, then it is remembered.
+#include <utility>
+
 #include "ext/connection.h"
 #include "ext/functions.h"
 #include "ext/options.h"
 #include "ext/replica_directory.h"
+#include "ext/replica_setup.h"
 #include "ext/runtime.h"
-#include "shared/replica/replica_client.h"
+#include "shared/base/clock.h"
+#include "shared/replica/owner.h"
 
 namespace litestream {
 namespace {
@@ -54,42 +58,83 @@ class WalMode {
     std::string before_;  // empty: nothing to undo
 };
 
-// Two databases in one directory would spoil each other.
-Status check_unused_elsewhere(const Replication& ours, const std::string& url) {
-    for (const auto& replication : runtime().replications()) {
-        if (replication.get() == &ours) continue;
-        for (const auto& member : replication->members()) {
-            if (member->spec().url != url) continue;
-            return bad_input(url + " is a replica of " + replication->database().path() +
-                             "; every database needs a URL of its own");
-        }
+// Wanted from here on, and not any more if the call fails.
+class WantedCapture {
+  public:
+    explicit WantedCapture(Database& database) : database_(database), was_wanted_(database.wants_capture()) {
+        database_.want_capture();
     }
-    return {};
-}
+    WantedCapture(const WantedCapture&) = delete;
+    WantedCapture& operator=(const WantedCapture&) = delete;
+    ~WantedCapture() {
+        if (!was_wanted_) database_.unwant_capture();
+    }
+    void keep() { was_wanted_ = true; }
+
+  private:
+    Database& database_;
+    bool was_wanted_;
+};
 
 Status check_read_only(const Call& call, const Target& target) {
     if (sqlite3_db_readonly(call.connection(), target.schema.c_str()) != 1) return {};
     return bad_input(target.schema + " is open read-only; replicate it where it is written");
 }
 
+// Marks the replica as this database's before it is remembered, and takes the mark away unless it is kept.
+// What is another database's is refused at once. Where the storage does not answer, the replicator will ask.
+class Claim {
+  public:
+    static Result<Claim> make(Replication& replication, NewReplica& replica, const Url& url) {
+        Claim claim(url);
+        const auto before = read_owner(*replica.client);
+        const std::string generation = replication.database().store().generation();
+        const auto refusal = litestream::claim(*replica.client, replication.owner(), generation,
+                                               replica.adopt, wall_clock_ms());
+        if (refusal && !refusal->empty()) return bad_input(*refusal);
+        claim.is_kept_ = !refusal || !before || *before;
+        return claim;
+    }
+    Claim(Claim&& other) noexcept
+        : url_(std::move(other.url_)), is_kept_(std::exchange(other.is_kept_, true)) {}
+    Claim& operator=(Claim&&) = delete;
+    ~Claim() {
+        if (is_kept_) return;
+        if (auto client = open_replica_client(url_)) (void)(*client)->remove(kOwnerName);
+    }
+    void keep() { is_kept_ = true; }
+
+  private:
+    explicit Claim(Url url) : url_(std::move(url)) {}
+    Url url_;
+    bool is_kept_ = true;
+};
+
+Result<SqlValue> adopt_present(Replication& replication, NewReplica replica) {
+    const std::string name = *replica.present;
+    if (replica.adopt) replication.adopt(name, std::move(replica.client));
+    return SqlValue(name);
+}
+
 Result<SqlValue> replicate(const Call& call, const Target& target, const ReplicateOptions& options) {
     LITESTREAM_TRY(check_read_only(call, target));
-    const unsigned mode = database_mode(target.database->path());
-    LITESTREAM_ASSIGN(auto client, open_replica_client(options.url, mode));
-    const ReplicaSpec spec{options.name, client->url(), options.sync_interval_ms};
     const auto replication = runtime().replication_of(target.database);
-    LITESTREAM_ASSIGN(const auto same, replication->find_same(spec));
-    if (same) return SqlValue(*same);
-    LITESTREAM_TRY(check_unused_elsewhere(*replication, spec.url));
+    LITESTREAM_ASSIGN(NewReplica replica, prepare_replica(*replication, options));
+    if (replica.present) return adopt_present(*replication, std::move(replica));
+    const unsigned mode = database_mode(target.database->path());
     LITESTREAM_ASSIGN(auto directory,
                       ReplicaDirectory::prepare(options.url, mode, target.database->store().path()));
     LITESTREAM_ASSIGN(auto wal, WalMode::enter(call.connection(), target.schema));
+    WantedCapture wanted(*target.database);
     Waiting waiting(call.connection(), kCaptureStartMs);
     LITESTREAM_TRY(wait_for_capture(call.connection(), target, waiting));
-    LITESTREAM_ASSIGN(std::string name, replication->add(spec, std::move(client)));
+    LITESTREAM_ASSIGN(auto claim, Claim::make(*replication, replica, options.url));
+    LITESTREAM_ASSIGN(std::string name, replication->add(std::move(replica)));
     if (wal.has_changed()) name += " (journal_mode is now wal)";
+    claim.keep();
     directory.keep();
     wal.keep();
+    wanted.keep();
     return SqlValue(name);
 }
 

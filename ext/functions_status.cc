@@ -1,11 +1,14 @@
-// litestream_version, litestream_status and litestream_position: what is, without changing anything.
+// litestream_version, litestream_status and litestream_position: what is, without changing anything; and
+// litestream_set_default_vfs, which changes no database.
 #include <boost/json.hpp>
 
 #include "ext/connection.h"
 #include "ext/functions.h"
 #include "ext/runtime.h"
 #include "ext/status.h"
+#include "shared/base/clock.h"
 #include "shared/base/json.h"
+#include "vfs/shim_vfs.h"
 
 namespace litestream {
 namespace {
@@ -19,7 +22,16 @@ json::value or_null(const std::string& text) {
     return json::value(text);
 }
 
-json::object to_json(const ReplicatorStatus& replica) {
+json::value to_json(const std::optional<ValidationResult>& validation) {
+    if (!validation) return nullptr;
+    return json::object{{"time", format_time(validation->time_ms)},
+                        {"ok", validation->ok},
+                        {"position", or_null(validation->position.to_string())},
+                        {"error", or_null(validation->error)}};
+}
+
+json::object to_json(const ReplicaMember& member) {
+    const ReplicatorStatus replica = member.status();
     const auto lag = lag_seconds(replica);
     json::object object;
     object["name"] = replica.name;
@@ -28,12 +40,14 @@ json::object to_json(const ReplicatorStatus& replica) {
     object["position"] = or_null(replica.position.to_string());
     object["lag_seconds"] = lag ? json::value(*lag) : json::value(nullptr);
     object["last_error"] = or_null(replica.last_error);
+    object["validation"] = to_json(member.last_validation());
     return object;
 }
 
-json::array to_json(const std::vector<ReplicatorStatus>& replicas) {
+json::array replicas_json(const Replication* replication) {
     json::array array;
-    for (const ReplicatorStatus& replica : replicas) array.push_back(to_json(replica));
+    if (replication == nullptr) return array;
+    for (const auto& member : replication->members()) array.push_back(to_json(*member));
     return array;
 }
 
@@ -75,7 +89,7 @@ json::object status_json(const Call& call, const Target& target) {
     object["position"] = or_null(status.position.to_string());
     object["pending_bytes"] = status.pending_bytes;
     object["local_bytes"] = status.local_bytes;
-    object["replicas"] = to_json(status.replicas);
+    object["replicas"] = replicas_json(replication.get());
     object["upstream"] = nullptr;
     object["server"] = nullptr;
     object["streams"] = json::array();
@@ -101,6 +115,11 @@ Result<SqlValue> litestream_position(const Call& call) {
     const bool is_captured = target.database->wait_captured(waiting.left_ms(), waiting.stop());
     if (!is_captured && waiting.is_interrupted()) return call.in_call(waiting.failure(""));
     return text_or_null(target.database->store().end().to_string());
+}
+
+Result<SqlValue> litestream_set_default_vfs(const Call& call) {
+    LITESTREAM_ASSIGN(const bool on, call.flag(0, "on"));
+    return SqlValue(std::int64_t{set_default_vfs(on)});
 }
 
 }  // namespace litestream

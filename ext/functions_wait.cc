@@ -19,6 +19,13 @@ constexpr int kNapMs = 250;
 
 const char* const kNoReplicas = "there are no replicas; SELECT litestream_replicate(url) adds one";
 
+// With those that a URI or the environment asked for.
+Replication::Members replicas_of(const Target& target) {
+    const auto replication = runtime().replication_of(target.database);
+    replication->serve_requests();
+    return replication->members();
+}
+
 std::string described(const ReplicaMember& member) {
     const ReplicatorStatus status = member.status();
     std::string text = "replica \"" + status.name + "\" (" + status.url + ") is late";
@@ -28,11 +35,14 @@ std::string described(const ReplicaMember& member) {
 }
 
 // A replica that another connection gives up meanwhile is none to wait for.
-Status sync_replicas(const Replication::Members& members, const Position& end, Waiting& waiting,
-                     std::int64_t timeout_ms) {
+// Returns early when a new generation has begun: everything is in its snapshot then.
+Status sync_replicas(const Replication::Members& members, const SegmentStore& store, const Position& end,
+                     Waiting& waiting, std::int64_t timeout_ms) {
     for (const auto& member : members) member->sync_now();
+    const auto stop = [&] { return waiting.is_interrupted() || store.generation() != end.generation; };
     for (const auto& member : members) {
-        if (member->wait_for(end, waiting.left_ms(), waiting.stop()) || member->has_ended()) continue;
+        if (member->wait_for(end, waiting.left_ms(), stop) || member->has_ended()) continue;
+        if (store.generation() != end.generation && !waiting.is_over()) return {};
         return waiting.failure("not within " + format_duration(timeout_ms) + ": " + described(*member));
     }
     return {};
@@ -42,16 +52,19 @@ Result<SqlValue> sync(const Call& call, const Target& target, std::int64_t timeo
     Waiting waiting(call.connection(), timeout_ms);
     LITESTREAM_TRY(wait_for_capture(call.connection(), target, waiting));
     SegmentStore& store = target.database->store();
-    const Position end = store.end();
-    const auto members = runtime().replication_of(target.database)->members();
+    const auto members = replicas_of(target);
     if (members.empty()) LITESTREAM_TRY(store.sync());
-    LITESTREAM_TRY(sync_replicas(members, end, waiting, timeout_ms));
+    Position end;
+    do {
+        end = store.end();
+        LITESTREAM_TRY(sync_replicas(members, store, end, waiting, timeout_ms));
+    } while (store.generation() != end.generation);
     return text_or_null(end.to_string());
 }
 
 Result<SqlValue> wait_for_position(const Call& call, const Target& target, const Position& position,
                                    std::int64_t timeout_ms) {
-    const auto members = runtime().replication_of(target.database)->members();
+    const auto members = replicas_of(target);
     if (members.empty()) return bad_input(kNoReplicas);
     Waiting waiting(call.connection(), timeout_ms);
     const SegmentStore& store = target.database->store();
@@ -80,6 +93,7 @@ Result<Replication::Members> chosen(const Replication& replication,
 Result<SqlValue> snapshot(const Call& call, const Target& target,
                           const std::optional<std::string>& name_or_url) {
     const auto replication = runtime().replication_of(target.database);
+    replication->serve_requests();
     LITESTREAM_ASSIGN(const auto members, chosen(*replication, name_or_url));
     Waiting waiting(call.connection(), kForeverMs);
     LITESTREAM_TRY(wait_for_capture(call.connection(), target, waiting));

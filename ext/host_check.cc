@@ -4,6 +4,7 @@
 
 #include "ext/connection.h"
 #include "ext/sql_value.h"
+#include "shared/base/text.h"
 #include "vfs/sqlite.h"
 
 namespace litestream {
@@ -13,20 +14,6 @@ namespace {
 constexpr int kStepsPerLook = 20'000;
 
 constexpr const char* kOurVfs = "litestream";
-
-// In a URI everything but these stands as %XX.
-std::string immutable_uri(const std::string& path) {
-    constexpr const char* kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
-    const std::string_view plain = kPlain;
-    std::string uri = "file:";
-    for (const char c : path) {
-        char encoded[4];
-        std::snprintf(encoded, sizeof encoded, "%%%02X",
-                      static_cast<unsigned>(static_cast<unsigned char>(c)));
-        uri += plain.find(c) == std::string_view::npos ? std::string(encoded) : std::string(1, c);
-    }
-    return uri + "?immutable=1";
-}
 
 // The VFS below ours: the default one, or the next if ours is the default.
 const char* host_vfs() {
@@ -41,8 +28,9 @@ int x_progress(void* stop) { return (*static_cast<const std::function<bool()>*>(
 
 Status quick_check(const std::string& path, const std::function<bool()>& stop) {
     sqlite3* opened = nullptr;
+    const std::string uri = "file:" + percent_encode(path) + "?immutable=1";
     constexpr int kFlags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE;
-    const int code = sqlite3_open_v2(immutable_uri(path).c_str(), &opened, kFlags, host_vfs());
+    const int code = sqlite3_open_v2(uri.c_str(), &opened, kFlags, host_vfs());
     const std::unique_ptr<sqlite3, int (*)(sqlite3*)> connection(
         opened, [](sqlite3* db) { return sqlite3_close(db); });
     if (code != SQLITE_OK) return sqlite_error(code, path + ": cannot be checked: " + sqlite3_errmsg(opened));

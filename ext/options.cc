@@ -4,7 +4,6 @@
 #include <boost/json.hpp>
 #include <span>
 
-#include "ext/remembered.h"
 #include "ext/sql_value.h"
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
@@ -19,13 +18,14 @@ constexpr std::uint64_t kMaxParallelism = 1024;
 
 using Keys = std::span<const std::string_view>;
 
-constexpr std::string_view kReplicateKeys[] = {"name", "sync_interval"};
-constexpr std::string_view kLaterReplicateKeys[] = {
-    "snapshot_interval", "retention", "validation_interval", "adopt",
-    "endpoint",          "region",    "force_path_style",    "parallelism"};
+constexpr std::string_view kReplicateKeys[] = {"name",      "sync_interval",       "snapshot_interval",
+                                               "retention", "validation_interval", "adopt"};
+constexpr std::string_view kLaterReplicateKeys[] = {"endpoint", "region", "force_path_style", "parallelism"};
 constexpr std::string_view kRestoreKeys[] = {"timestamp",   "generation",       "index",
                                              "position",    "if_db_not_exists", "if_replica_exists",
                                              "parallelism", "progress"};
+
+constexpr std::string_view kValidateKeys[] = {"position"};
 
 bool contains(Keys keys, std::string_view key) {
     return std::find(keys.begin(), keys.end(), key) != keys.end();
@@ -110,9 +110,17 @@ Status read_duration(const json::object& object, const char* key, std::int64_t& 
 // --- replicate ---
 
 Status read_replicate(const json::object& object, ReplicateOptions& out) {
-    LITESTREAM_TRY(read_text(object, "name", "text", out.name));
-    if (find_option(object, "name") != nullptr) LITESTREAM_TRY(check_replica_name(out.name));
-    return read_duration(object, "sync_interval", out.sync_interval_ms);
+    LITESTREAM_TRY(read_text(object, "name", "text", out.spec.name));
+    if (find_option(object, "name") != nullptr) LITESTREAM_TRY(check_replica_name(out.spec.name));
+    for (const ReplicaInterval& interval : kReplicaIntervals) {
+        LITESTREAM_TRY(read_duration(object, interval.key, out.spec.*interval.member));
+    }
+    return read_bool(object, "adopt", out.adopt);
+}
+
+json::value query_value(const std::string& key, const std::string& value) {
+    const bool is_switch = key == "adopt" && (value == "true" || value == "false");
+    return is_switch ? json::value(value == "true") : json::value(value);
 }
 
 // Takes our keys out of the query; in a query every value is text.
@@ -122,10 +130,10 @@ Result<json::object> take_query(Url& url) {
         if (contains(kLaterReplicateKeys, key)) return not_available(key).context(url.to_string());
         if (!contains(kReplicateKeys, key)) continue;
         const json::value* before = taken.if_contains(key);
-        if (before != nullptr && *before != json::value(value)) {
+        if (before != nullptr && *before != query_value(key, value)) {
             return bad_input(url.to_string() + ": the query says \"" + key + "\" twice");
         }
-        taken[key] = value;
+        taken[key] = query_value(key, value);
     }
     std::erase_if(url.query, [&](const auto& pair) { return contains(kReplicateKeys, pair.first); });
     return taken;
@@ -137,9 +145,11 @@ Status check_agreement(const json::object& query, const ReplicateOptions& from_q
         return query.contains(key) && find_option(options, key) != nullptr;
     };
     const char* key = nullptr;
-    if (in_both("name") && from_query.name != from_options.name) key = "name";
-    if (in_both("sync_interval") && from_query.sync_interval_ms != from_options.sync_interval_ms)
-        key = "sync_interval";
+    if (in_both("name") && from_query.spec.name != from_options.spec.name) key = "name";
+    if (in_both("adopt") && from_query.adopt != from_options.adopt) key = "adopt";
+    for (const auto& [name, member] : kReplicaIntervals) {
+        if (in_both(name) && from_query.spec.*member != from_options.spec.*member) key = name;
+    }
     if (key == nullptr) return {};
     return bad_input(std::string("\"") + key +
                      "\" is one thing in the URL's query and another in the options");
@@ -233,6 +243,13 @@ Result<Url> parse_replica_url(const std::string& url) {
     LITESTREAM_ASSIGN(Url parsed, Url::parse(url));
     LITESTREAM_TRY(take_query(parsed));
     return parsed;
+}
+
+Result<std::optional<Position>> parse_validate_options(const std::optional<std::string>& options) {
+    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kValidateKeys, {}));
+    RestoreOptions parsed;
+    LITESTREAM_TRY(read_position(object, parsed));
+    return parsed.position;
 }
 
 Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options) {

@@ -6,15 +6,16 @@
 #include <optional>
 #include <string>
 
+#include "ext/remembered.h"
 #include "shared/base/url.h"
 #include "shared/replica/restorer.h"
 
 namespace litestream {
 
 struct ReplicateOptions {
-    Url url;  // without the keys that are ours
-    std::string name;
-    std::int64_t sync_interval_ms = 1000;
+    Url url;           // without the keys that are ours
+    ReplicaSpec spec;  // its URL is empty: the client knows how to write it
+    bool adopt = false;
 };
 
 // `options`: JSON, or nullopt. A key in both places must say the same.
@@ -30,6 +31,9 @@ struct RestoreRequest {
     bool if_replica_exists = false;
     bool progress = false;
 };
+
+// {"position": ...} or nothing.
+Result<std::optional<Position>> parse_validate_options(const std::optional<std::string>& options);
 
 Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options);
 

@@ -84,6 +84,14 @@ Result<DatabaseIdentity> get_identity(const json::object& object) {
     return identity;
 }
 
+// One that is absent keeps its default.
+Status get_interval(const json::object& options, const ReplicaInterval& interval, ReplicaSpec& spec) {
+    if (!options.contains(interval.key)) return {};
+    LITESTREAM_ASSIGN(const std::string text, get_text(options, interval.key));
+    LITESTREAM_ASSIGN(spec.*interval.member, parse_duration_ms(text));
+    return {};
+}
+
 Result<ReplicaSpec> get_replica(const json::value& value) {
     if (!value.is_object()) return malformed("replicas");
     ReplicaSpec spec;
@@ -92,8 +100,9 @@ Result<ReplicaSpec> get_replica(const json::value& value) {
     LITESTREAM_ASSIGN(spec.url, get_text(value.get_object(), "url"));
     const json::value* options = value.get_object().if_contains("options");
     if (options == nullptr || !options->is_object()) return malformed("options");
-    LITESTREAM_ASSIGN(const std::string interval, get_text(options->get_object(), "sync_interval"));
-    LITESTREAM_ASSIGN(spec.sync_interval_ms, parse_duration_ms(interval));
+    for (const ReplicaInterval& interval : kReplicaIntervals) {
+        LITESTREAM_TRY(get_interval(options->get_object(), interval, spec));
+    }
     return spec;
 }
 
@@ -126,7 +135,10 @@ json::object to_json(const DatabaseIdentity& identity) {
 }
 
 json::object to_json(const ReplicaSpec& spec) {
-    const json::object options = {{"sync_interval", format_duration(spec.sync_interval_ms)}};
+    json::object options;
+    for (const ReplicaInterval& interval : kReplicaIntervals) {
+        options[interval.key] = format_duration(spec.*interval.member);
+    }
     return {{"name", spec.name}, {"url", spec.url}, {"options", options}};
 }
 
@@ -196,7 +208,7 @@ Status check_same_database(const DatabaseIdentity& remembered, const DatabaseIde
     const char* difference = nullptr;
     if (remembered.machine != actual.machine)
         difference = "on another machine";
-    else if (remembered.path != actual.path)
+    else if (remembered.path != to_utf8(actual.path))  // as it was written
         difference = "at another path";
     else if (remembered.device != actual.device || remembered.inode != actual.inode)
         difference = "as another file";

@@ -4,7 +4,8 @@
 //   {"version": 1,
 //    "database": {"path": ..., "device": ..., "inode": ..., "machine": ...},
 //    "id": 32 hex digits,                       the database's own, for as long as it stays what it is
-//    "replicas": [{"name": ..., "url": ..., "options": {"sync_interval": "1s"}}]}
+//    "replicas": [{"name": ..., "url": ..., "options": {"sync_interval": "1s", "snapshot_interval": "24h",
+//                  "retention": "24h", "validation_interval": "0s"}}]}
 //
 // It is followed only if directory and file belong to the effective user and nobody else can write them, and
 // if the database is the very file on the very machine that it names: a copy must not push to where the
@@ -20,13 +21,29 @@
 
 namespace litestream {
 
+constexpr std::int64_t kDayMs = std::int64_t{24} * 3600 * 1000;
+
 struct ReplicaSpec {
     std::string name;
     std::string url;  // without query
     std::int64_t sync_interval_ms = 1000;
+    std::int64_t snapshot_interval_ms = kDayMs;
+    std::int64_t retention_ms = kDayMs;
+    std::int64_t validation_interval_ms = 0;  // 0: never
 
     bool operator==(const ReplicaSpec&) const = default;
 };
+
+// The options that are durations, as they are called in JSON and in a URL's query.
+struct ReplicaInterval {
+    const char* key;
+    std::int64_t ReplicaSpec::*member;
+};
+constexpr ReplicaInterval kReplicaIntervals[] = {
+    {"sync_interval", &ReplicaSpec::sync_interval_ms},
+    {"snapshot_interval", &ReplicaSpec::snapshot_interval_ms},
+    {"retention", &ReplicaSpec::retention_ms},
+    {"validation_interval", &ReplicaSpec::validation_interval_ms}};
 
 // A name becomes a part of file names in the meta directory: letters, digits, '.', '_' and '-', at most 64,
 // the first a letter or digit, and not like a temporary file's.

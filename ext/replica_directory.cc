@@ -37,11 +37,14 @@ Result<ReplicaDirectory> ReplicaDirectory::prepare(const Url& url, unsigned mode
         Error error = std::move(status).error();
         return Error{ErrorCode::kCantOpen, "the replica's directory cannot be created: " + error.message};
     }
-    if (is_within(resolved(url.path), resolved(meta_directory))) {
-        return bad_input(url.path + " is the database's own meta directory; choose another");
-    }
+    LITESTREAM_TRY(check_place(url, meta_directory));
     LITESTREAM_TRY(try_to_write(url.path));
     return directory;
+}
+
+Status ReplicaDirectory::check_place(const Url& url, const std::string& meta_directory) {
+    if (url.scheme != "file" || !is_within(resolved(url.path), resolved(meta_directory))) return {};
+    return bad_input(url.path + " is the database's own meta directory; choose another");
 }
 
 Status ReplicaDirectory::create(const std::string& path, unsigned folder_mode) {

@@ -14,6 +14,8 @@ class ReplicaDirectory {
   public:
     // `mode`: of the replica's files. Other schemes than file have nothing to prepare.
     static Result<ReplicaDirectory> prepare(const Url& url, unsigned mode, const std::string& meta_directory);
+    // Not within the database's own meta directory.
+    static Status check_place(const Url& url, const std::string& meta_directory);
     ReplicaDirectory(ReplicaDirectory&& other) noexcept : created_(std::move(other.created_)) {
         other.keep();
     }

@@ -15,6 +15,16 @@ ReplicatorStatus ReplicaMember::status() const {
     return status;
 }
 
+void ReplicaMember::validate_periodically(Database& database, ImageSource& images, Scheduler& scheduler) {
+    validation_ =
+        std::make_shared<PeriodicValidation>(*this, database.path(), database.store(), images, scheduler);
+}
+
+std::optional<ValidationResult> ReplicaMember::last_validation() const {
+    const std::shared_lock lock(use_mutex_);
+    return validation_ ? validation_->last() : std::nullopt;
+}
+
 void ReplicaMember::sync_now() {
     const std::shared_lock lock(use_mutex_);
     if (replicator_) replicator_->sync_now();
@@ -39,10 +49,13 @@ Result<Position> ReplicaMember::snapshot(int timeout_ms, const Stop& stop) {
 void ReplicaMember::end() {
     ended_ = true;
     std::unique_ptr<Replicator> ending;
+    std::shared_ptr<PeriodicValidation> validation;
     {
         const std::lock_guard lock(use_mutex_);
         ending = std::move(replicator_);
+        validation = std::move(validation_);
     }
+    validation.reset();  // it uses the replicator through us
 }
 
 }  // namespace litestream

@@ -11,8 +11,10 @@
 #include <shared_mutex>
 #include <string>
 
+#include "ext/periodic_validation.h"
 #include "ext/remembered.h"
 #include "shared/replica/replicator.h"
+#include "vfs/database.h"
 
 namespace litestream {
 
@@ -25,9 +27,13 @@ class ReplicaMember {
     // One that is remembered but cannot be started; it stays remembered, and status shows why.
     ReplicaMember(ReplicaSpec spec, std::string error) : spec_(std::move(spec)), error_(std::move(error)) {}
 
+    // Before others know of it. `scheduler`: one where a job may wait for a replicator.
+    void validate_periodically(Database& database, ImageSource& images, Scheduler& scheduler);
+
     const ReplicaSpec& spec() const { return spec_; }
     bool has_ended() const { return ended_; }
     ReplicatorStatus status() const;
+    std::optional<ValidationResult> last_validation() const;
 
     void sync_now();
     // False: late, stopped, ended, or (`give_up_on_error`) it has an error.
@@ -43,7 +49,8 @@ class ReplicaMember {
     const std::string error_;
     std::atomic<bool> ended_ = false;
     mutable std::shared_mutex use_mutex_;
-    std::unique_ptr<Replicator> replicator_;  // guarded by use_mutex_; null: not started, or ended
+    std::unique_ptr<Replicator> replicator_;          // guarded by use_mutex_; null: not started, or ended
+    std::shared_ptr<PeriodicValidation> validation_;  // guarded by use_mutex_; null: none, or ended
 };
 
 }  // namespace litestream

@@ -5,8 +5,11 @@
 #include <algorithm>
 
 #include "ext/interrupt.h"
+#include "ext/replica_setup.h"
 #include "shared/base/clock.h"
+#include "shared/base/events.h"
 #include "shared/base/log.h"
+#include "shared/base/machine.h"
 #include "shared/base/random.h"
 #include "shared/replica/replica_client.h"
 
@@ -34,8 +37,19 @@ Error in_the_way(const ReplicaSpec& present) {
 
 }  // namespace
 
-Replication::Replication(std::shared_ptr<Database> database, Scheduler& scheduler)
-    : database_(std::move(database)), scheduler_(scheduler), snapshotter_(*database_) {}
+Replication::Replication(std::shared_ptr<Database> database, Scheduler& scheduler, Scheduler& validations)
+    : database_(std::move(database)),
+      scheduler_(scheduler),
+      validations_(validations),
+      snapshotter_(*database_) {
+    request_job_ = scheduler_.add_job([this] { serve_requests(); });
+    reload_job_ = scheduler_.add_job([this] { reload(); });
+    subscription_ = database_->store().subscribe([this] {
+        const std::uint32_t take_overs = database_->take_overs();
+        if (take_overs_seen_.exchange(take_overs) != take_overs) reload_job_->wake();
+        if (has_requests_.load()) request_job_->wake();
+    });
+}
 
 Replication::~Replication() { close(); }
 
@@ -48,31 +62,67 @@ void Replication::resume() {
 void Replication::start_remembered() {
     const std::lock_guard change(change_mutex_);
     auto remembered = read_remembered(database_->store().path());
-    if (!remembered) return set_why(std::move(remembered).error().message);
-    if (!*remembered || (*remembered)->replicas.empty()) return;
+    if (!remembered) return set_why("not_followed", remembered.error().message);
+    if (!*remembered) return;
     const auto actual = DatabaseIdentity::of(database_->path());
-    if (!actual) return set_why(actual.error().message);
+    if (!actual) return set_why("not_followed", actual.error().message);
     if (auto status = check_same_database((*remembered)->database, *actual); !status) {
-        return set_why(std::move(status).error().message);
+        if ((*remembered)->replicas.empty()) return;
+        return set_why("not_followed", status.error().message);
     }
     id_ = (*remembered)->id;
     for (const ReplicaSpec& spec : (*remembered)->replicas) start_or_keep(spec);
 }
 
+void Replication::reload() {
+    const std::lock_guard change(change_mutex_);
+    const auto remembered = read_remembered(database_->store().path());
+    const auto followed = specs();
+    if (remembered && !*remembered && !followed.empty()) {
+        if (auto status = remember(followed); !status) set_why("not_remembered", status.error().message);
+    }
+    if (!remembered || !*remembered) return;
+    const auto actual = DatabaseIdentity::of(database_->path());
+    if (!actual || !check_same_database((*remembered)->database, *actual)) return;
+    id_ = (*remembered)->id;
+    const auto& wanted = (*remembered)->replicas;
+    const auto is_in = [](const auto& specs, const ReplicaSpec& spec) {
+        return std::find(specs.begin(), specs.end(), spec) != specs.end();
+    };
+    for (const auto& member : members()) {
+        if (!is_in(wanted, member->spec())) end_member(member);
+    }
+    for (const ReplicaSpec& spec : wanted) {
+        if (!is_in(followed, spec)) start_or_keep(spec);
+    }
+}
+
 void Replication::start_or_keep(const ReplicaSpec& spec) {
     auto client = open_client(spec.url, database_->path());
-    if (client) return append(start(spec, *std::move(client)));
+    if (client) return append(start(spec, *std::move(client), false));
+    record_event(database_->path(), "replica_error",
+                 spec.name + " (" + spec.url + "): " + client.error().message);
     append(std::make_shared<ReplicaMember>(spec, client.error().message));
 }
 
+// Called with change_mutex_ held.
 std::shared_ptr<ReplicaMember> Replication::start(const ReplicaSpec& spec,
-                                                  std::unique_ptr<ReplicaClient> client) {
+                                                  std::unique_ptr<ReplicaClient> client, bool adopt) {
     ReplicatorOptions options;
     options.name = spec.name;
     options.sync_interval_ms = spec.sync_interval_ms;
+    options.snapshot_interval_ms = spec.snapshot_interval_ms;
+    options.retention_ms = spec.retention_ms;
+    options.owner = {id_, database_->path(), machine_id()};
+    options.adopt = adopt;
     auto replicator = std::make_unique<Replicator>(std::move(options), std::move(client), database_->store(),
                                                    snapshotter_, scheduler_);
-    return std::make_shared<ReplicaMember>(spec, std::move(replicator));
+    record_event(database_->path(), "replica_started", spec.name + " (" + spec.url + ")");
+    auto member = std::make_shared<ReplicaMember>(spec, std::move(replicator));
+    if (spec.validation_interval_ms > 0) {
+        member->validate_periodically(*database_, snapshotter_, validations_);
+    }
+    return member;
 }
 
 // --- Changing ---
@@ -82,15 +132,17 @@ Result<std::optional<std::string>> Replication::find_same(const ReplicaSpec& spe
         const bool same_name = present.name == spec.name;
         const bool same_url = present.url == spec.url;
         if (!same_name && !same_url) continue;
-        const bool identical =
-            same_url && (same_name || spec.name.empty()) && present.sync_interval_ms == spec.sync_interval_ms;
+        ReplicaSpec wanted = spec;
+        if (wanted.name.empty()) wanted.name = present.name;
+        const bool identical = wanted == present;
         if (!identical) return in_the_way(present);
         return std::optional(present.name);
     }
     return std::optional<std::string>();
 }
 
-Result<std::string> Replication::add(ReplicaSpec spec, std::unique_ptr<ReplicaClient> client) {
+Result<std::string> Replication::add(NewReplica replica) {
+    ReplicaSpec& spec = replica.spec;
     const std::lock_guard change(change_mutex_);
     LITESTREAM_ASSIGN(auto same, find_same(spec));
     if (same) return *std::move(same);
@@ -98,25 +150,50 @@ Result<std::string> Replication::add(ReplicaSpec spec, std::unique_ptr<ReplicaCl
     auto all = specs();
     all.push_back(spec);
     LITESTREAM_TRY(remember(all));
-    append(start(spec, std::move(client)));
-    set_why("");
+    append(start(spec, std::move(replica.client), replica.adopt));
+    set_why("", "");
     return spec.name;
+}
+
+Owner Replication::owner() {
+    const std::lock_guard change(change_mutex_);
+    if (id_.empty()) id_ = random_hex(kIdBytes);
+    return {id_, database_->path(), machine_id()};
+}
+
+void Replication::adopt(const std::string& name, std::unique_ptr<ReplicaClient> client) {
+    const std::lock_guard change(change_mutex_);
+    const auto member = find(name);
+    if (!member || member->status().state != "fenced") return;
+    member->end();
+    const auto again = start(member->spec(), std::move(client), true);
+    const std::lock_guard lock(mutex_);
+    std::replace(members_.begin(), members_.end(), member, again);
 }
 
 Result<bool> Replication::remove(const std::string& name_or_url) {
     const std::lock_guard change(change_mutex_);
     const auto member = find(name_or_url);
     if (!member) return false;
+    if (database_->is_standing_by()) {
+        return bad_input(database_->path() + ": " + database_->capture_error() + "; call this there");
+    }
     auto rest = specs();
     std::erase(rest, member->spec());
     LITESTREAM_TRY(remember(rest));
+    end_member(member);
+    return true;
+}
+
+void Replication::end_member(const std::shared_ptr<ReplicaMember>& member) {
     {
         const std::lock_guard lock(mutex_);
         std::erase(members_, member);
     }
     member->end();
+    record_event(database_->path(), "replica_stopped",
+                 member->spec().name + " (" + member->spec().url + "): forgotten");
     database_->store().drop_cursor(member->spec().name);
-    return true;
 }
 
 Status Replication::remember(const std::vector<ReplicaSpec>& specs) {
@@ -171,15 +248,19 @@ void Replication::append(std::shared_ptr<ReplicaMember> member) {
     members_.push_back(std::move(member));
 }
 
-void Replication::set_why(std::string why) {
-    if (!why.empty()) log_line("litestream: " + database_->path() + ": " + why);
+void Replication::set_why(const char* kind, const std::string& why) {
+    if (!why.empty()) {
+        log_line("litestream: " + database_->path() + ": " + why);
+        record_event(database_->path(), kind, why);
+    }
     const std::lock_guard lock(mutex_);
-    why_ = std::move(why);
+    why_ = why;
 }
 
 // --- Ending ---
 
 void Replication::finish(int timeout_ms) {
+    serve_requests();
     const Position end = database_->store().end();
     if (end.empty()) return;
     const std::int64_t deadline_ms = steady_clock_ms() + timeout_ms;
@@ -192,12 +273,19 @@ void Replication::finish(int timeout_ms) {
 }
 
 void Replication::close() {
+    if (request_job_) database_->store().unsubscribe(subscription_);
+    request_job_.reset();
+    reload_job_.reset();
     Members ending;
     {
         const std::lock_guard lock(mutex_);
         ending.swap(members_);
     }
-    for (const auto& member : ending) member->end();
+    for (const auto& member : ending) {
+        member->end();
+        record_event(database_->path(), "replica_stopped",
+                     member->spec().name + " (" + member->spec().url + "): the database was closed");
+    }
 }
 
 std::optional<std::string> canonical_url(const std::string& text) {

@@ -1,11 +1,12 @@
 // Replication: the replicas of one open database. It starts what is remembered (ext/remembered.h) when the
 // database is opened, adds and removes replicas, and lets them finish when the database is closed.
 //
-// Thread-safe. Lock order: change_mutex_ (one change at a time; held across local I/O and until a replica
-// that is given up has ended), then a member's, then mutex_ (the list; innermost). None is held while SQL
-// runs.
+// Thread-safe. Lock order: serve_mutex_ (one at a time adds what was requested), then change_mutex_ (one
+// change at a time; held across local I/O and until a replica that is given up has ended), then a member's,
+// then mutex_ (the list; innermost). None is held while SQL runs.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,16 +20,20 @@
 
 namespace litestream {
 
+struct NewReplica;
+
 class Replication {
   public:
     using Members = std::vector<std::shared_ptr<ReplicaMember>>;
 
-    Replication(std::shared_ptr<Database> database, Scheduler& scheduler);
+    // `validations`: a scheduler whose jobs may wait for those of the other.
+    Replication(std::shared_ptr<Database> database, Scheduler& scheduler, Scheduler& validations);
     ~Replication();  // closed
     Replication(const Replication&) = delete;
     Replication& operator=(const Replication&) = delete;
 
     Database& database() const { return *database_; }
+    ImageSource& images() { return snapshotter_; }
 
     // Starts what is remembered, the first time that it is called; others wait for it.
     void resume();
@@ -37,15 +42,24 @@ class Replication {
     // one that is in the way. `spec.name` may be empty: any.
     Result<std::optional<std::string>> find_same(const ReplicaSpec& spec) const;
     // Remembers it, then starts it; its name (made up from the URL's scheme if `spec.name` is empty).
-    Result<std::string> add(ReplicaSpec spec, std::unique_ptr<ReplicaClient> client);
+    Result<std::string> add(NewReplica replica);
+    // Starts it again if it is fenced; then it is ours.
+    void adopt(const std::string& name, std::unique_ptr<ReplicaClient> client);
+    Owner owner();  // what marks a replica as this database's
     // False: no such replica.
     Result<bool> remove(const std::string& name_or_url);
+
+    // A replica that is to be added once capture has begun, as the URL alone says it; the journal mode stays
+    // as it is. What goes wrong is in why() and in an event. The work is a job's; whoever waits for replicas
+    // serves what is due by now first.
+    void request(std::string url);
+    void serve_requests();
 
     Members members() const;
     // By name or URL; null: none.
     std::shared_ptr<ReplicaMember> find(const std::string& name_or_url) const;
     std::vector<ReplicatorStatus> statuses() const;
-    std::string why() const;  // why what is remembered is not followed; "" if it is
+    std::string why() const;  // why what is remembered or requested is not followed; "" if it is
 
     // Waits until the replicas have what is captured, but not for one that has an error.
     void finish(int timeout_ms);
@@ -53,16 +67,22 @@ class Replication {
 
   private:
     void start_remembered();
-    std::shared_ptr<ReplicaMember> start(const ReplicaSpec& spec, std::unique_ptr<ReplicaClient> client);
+    void reload();
+    void end_member(const std::shared_ptr<ReplicaMember>& member);
+    std::vector<std::string> take_requests();
+    Status add_requested(const std::string& url);
+    std::shared_ptr<ReplicaMember> start(const ReplicaSpec& spec, std::unique_ptr<ReplicaClient> client,
+                                         bool adopt);
     void start_or_keep(const ReplicaSpec& spec);
     Status remember(const std::vector<ReplicaSpec>& specs);
     std::vector<ReplicaSpec> specs() const;
     std::string free_name(const std::string& wish) const;
     void append(std::shared_ptr<ReplicaMember> member);
-    void set_why(std::string why);
+    void set_why(const char* kind, const std::string& why);
 
     const std::shared_ptr<Database> database_;
     Scheduler& scheduler_;
+    Scheduler& validations_;
     Snapshotter snapshotter_;
     std::once_flag resumed_;
 
@@ -70,8 +90,17 @@ class Replication {
     std::string id_;  // guarded by change_mutex_: the database's; empty: none yet
 
     mutable std::mutex mutex_;
-    Members members_;  // guarded by mutex_
-    std::string why_;  // guarded by mutex_
+    Members members_;                     // guarded by mutex_
+    std::string why_;                     // guarded by mutex_
+    std::vector<std::string> requested_;  // guarded by mutex_: URLs to be added
+
+    std::mutex serve_mutex_;
+    std::atomic<bool> has_requests_ = false;
+    std::unique_ptr<Scheduler::Job> request_job_;
+    // Before this process took over, another may have changed what is remembered; or it is gone.
+    std::atomic<std::uint32_t> take_overs_seen_ = 0;
+    std::unique_ptr<Scheduler::Job> reload_job_;
+    int subscription_ = 0;
 };
 
 // As a replica's client writes the URL (no query, no slash at the end), so that spellings compare equal;

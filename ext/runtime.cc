@@ -10,14 +10,14 @@ constexpr int kThreads = 2;
 
 }  // namespace
 
-Runtime::Runtime() : scheduler_(kThreads) { registry_.set_observer(this); }
+Runtime::Runtime() : scheduler_(kThreads), validations_(1) { registry_.set_observer(this); }
 
 std::shared_ptr<Replication> Runtime::replication_of(const std::shared_ptr<Database>& database) {
     std::shared_ptr<Replication> replication;
     {
         const std::lock_guard lock(mutex_);
         auto& entry = replications_[database.get()];
-        if (!entry) entry = std::make_shared<Replication>(database, scheduler_);
+        if (!entry) entry = std::make_shared<Replication>(database, scheduler_, validations_);
         replication = entry;
     }
     replication->resume();
@@ -31,9 +31,13 @@ std::vector<std::shared_ptr<Replication>> Runtime::replications() {
     return all;
 }
 
-void Runtime::on_open(const std::shared_ptr<Database>& database) {
+void Runtime::on_open(const std::shared_ptr<Database>& database, const char* name) {
     if (is_forked_child()) return;
-    replication_of(database);
+    const auto replication = replication_of(database);
+    auto url = open_requests_.replica_of(name);
+    if (!url) return;
+    database->want_capture();
+    replication->request(*std::move(url));
 }
 
 // A forked child has neither the threads nor a reliable state of the mutexes: it leaves everything alone.

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "ext/open_request.h"
 #include "ext/replication.h"
 #include "shared/base/scheduler.h"
 #include "vfs/registry.h"
@@ -27,12 +28,14 @@ class Runtime final : public RegistryObserver {
     std::shared_ptr<Replication> replication_of(const std::shared_ptr<Database>& database);
     std::vector<std::shared_ptr<Replication>> replications();
 
-    void on_open(const std::shared_ptr<Database>& database) override;
+    void on_open(const std::shared_ptr<Database>& database, const char* name) override;
     void on_last_close(Database& database) override;
 
   private:
     Scheduler scheduler_;
+    Scheduler validations_;
     Registry registry_;
+    OpenRequests open_requests_;
     std::mutex mutex_;
     std::map<const Database*, std::shared_ptr<Replication>> replications_;  // guarded by mutex_
 };

@@ -110,6 +110,14 @@ Result<std::optional<std::string>> Call::optional_text(int i, const char* argume
     return std::optional(std::move(text));
 }
 
+Result<bool> Call::flag(int i, const char* argument) const {
+    if (!has(i)) return bad(std::string(argument) + " must not be NULL");
+    const bool is_integer = sqlite3_value_type(values_[i]) == SQLITE_INTEGER;
+    const sqlite3_int64 value = is_integer ? sqlite3_value_int64(values_[i]) : -1;
+    if (value != 0 && value != 1) return bad(std::string(argument) + " must be 0 or 1");
+    return value == 1;
+}
+
 Result<std::int64_t> Call::duration_ms(int i, const char* argument, std::int64_t otherwise_ms) const {
     if (!has(i)) return otherwise_ms;
     auto duration = duration_of(values_[i]);

@@ -45,6 +45,7 @@ class Call {
 
     Result<std::string> text(int i, const char* argument) const;
     Result<std::optional<std::string>> optional_text(int i, const char* argument) const;
+    Result<bool> flag(int i, const char* argument) const;  // 0 or 1
     Result<std::int64_t> duration_ms(int i, const char* argument, std::int64_t otherwise_ms) const;
 
     // `litestream_x: MESSAGE`

@@ -12,7 +12,7 @@ DatabaseStatus status_of(const Replication& replication) {
     DatabaseStatus status;
     status.path = database.path();
     status.generation = store.generation();
-    status.is_captured = database.is_mapped() && !status.generation.empty();
+    status.is_captured = database.wants_capture() && database.is_mapped() && !status.generation.empty();
     status.generation_reason = store.generation_reason();
     status.position = store.end();
     status.local_bytes = store.local_bytes();

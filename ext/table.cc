@@ -14,6 +14,7 @@ constexpr Table kTables[] = {
      "INTEGER, "
      "last_error TEXT",
      8, false, replica_rows},
+    {"litestream_events", "time TEXT, database TEXT, kind TEXT, detail TEXT", 4, false, event_rows},
     {"litestream_generations", "generation TEXT, lag_seconds REAL, started_at TEXT, ended_at TEXT", 4, true,
      generation_rows},
     {"litestream_snapshots",

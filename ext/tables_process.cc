@@ -1,7 +1,10 @@
-// litestream_databases and litestream_replicas: what this process has open and where it is replicated.
+// litestream_databases, litestream_replicas and litestream_events: what this process has open, where it is
+// replicated, and what happened.
 #include "ext/runtime.h"
 #include "ext/status.h"
 #include "ext/table.h"
+#include "shared/base/clock.h"
+#include "shared/base/events.h"
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
@@ -43,6 +46,16 @@ Result<Rows> replica_rows(const std::string&) {
     for (const auto& replication : open_replications()) {
         const std::string path = replication->database().path();
         for (const ReplicatorStatus& replica : replication->statuses()) rows.push_back(to_row(path, replica));
+    }
+    return rows;
+}
+
+Result<Rows> event_rows(const std::string&) {
+    Rows rows;
+    if (is_forked_child()) return rows;
+    for (Event& event : recorded_events()) {
+        rows.push_back({format_time(event.time_ms), std::move(event.database), std::move(event.kind),
+                        std::move(event.detail)});
     }
     return rows;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "shared/base/clock.h"
+#include "shared/base/events.h"
 #include "shared/base/log.h"
 #include "shared/base/random.h"
 
@@ -15,6 +16,10 @@ namespace {
 constexpr int kMaxLooks = 1000;  // in one go, while the WAL keeps moving
 constexpr std::int64_t kMinRetryMs = 100;
 constexpr std::int64_t kMaxRetryMs = 5000;
+constexpr std::int64_t kStandByMs = 1000;
+// Others who reset the WAL before it was captured may do so all the time; every generation needs a snapshot.
+constexpr std::int64_t kGenerationIntervalMs = 1000;
+constexpr const char* kRestarted = "the WAL was restarted before everything in it was captured";
 
 // What a wal-index without a life to compare with says of a fresh generation.
 CapturedLife fresh_life(const std::string& generation, const std::string& predecessor) {
@@ -29,9 +34,12 @@ CapturedLife fresh_life(const std::string& generation, const std::string& predec
 
 void Capture::look() {
     retry_ms_ = -1;
+    if (!database_.wants_capture()) return end();
     for (int i = 0; i < kMaxLooks; ++i) {
         auto progress = try_look();
         if (!progress) {
+            // The meta directory was removed: it is set up again, from the start.
+            if (progress.error().code == ErrorCode::kNotFound) started_ = false;
             database_.set_capture_error(progress.error().message);
             const std::int64_t back_off = kMinRetryMs << std::min(failures_++, 6);
             retry_ms_ = steady_clock_ms() + std::min(back_off, kMaxRetryMs);
@@ -53,17 +61,58 @@ Result<Capture::Progress> Capture::try_look() {
     // Not mapped, or a writer is between the two copies of the header: its unlock rings again.
     const auto header = database_.wal_index_header();
     if (!header) return Progress::kDone;
+    LITESTREAM_ASSIGN(const bool is_ours, take_lock());
+    if (!is_ours) {
+        stand_by(*header);
+        return Progress::kDone;
+    }
     if (!started_) {
         LITESTREAM_TRY(start(*header, evidence_.value_or(OpenEvidence{})));
         started_ = true;
+        has_lost_store_ = false;
+    }
+    if (auto reason = database_.store().take_request()) requested_ = std::move(reason);
+    if (requested_) {
+        LITESTREAM_TRY(begin_generation(*requested_, *header));
+        requested_.reset();
     }
     return advance(*header);
 }
 
-Status Capture::open_store() {
+Result<unsigned> Capture::database_mode() const {
     struct stat status = {};
     if (::stat(database_.path().c_str(), &status) != 0) return system_error(errno, database_.path(), "stat");
-    return database_.store().open(status.st_mode & 0666);
+    return status.st_mode & 0666;
+}
+
+// Asked at every look: the meta directory may have been removed or replaced meanwhile, or the lock dropped
+// because somebody in this process closed a descriptor of its file. Then nothing remembered here counts.
+Result<bool> Capture::take_lock() {
+    if (lock_.is_held()) return true;
+    if (started_) {
+        started_ = false;
+        has_lost_store_ = true;
+        evidence_.reset();
+        database_.store().close();
+    }
+    LITESTREAM_ASSIGN(const unsigned mode, database_mode());
+    LITESTREAM_ASSIGN(const bool taken, lock_.try_take(database_.store().path(), mode));
+    if (taken) database_.end_stand_by(has_lost_store_);
+    return taken;
+}
+
+// The holder captures this process's commits at its next look. Should it end before, they are captured here.
+void Capture::stand_by(const WalIndexHeader& header) {
+    const bool has_written = database_.take_written();
+    database_.stand_by(lock_.holder_text());
+    if (!has_written || is_captured_by_holder(database_.store().path(), header)) return;
+    database_.put_back_written();
+    retry_ms_ = steady_clock_ms() + kStandByMs;
+}
+
+Status Capture::open_store() {
+    LITESTREAM_ASSIGN(const unsigned mode, database_mode());
+    return database_.store().open(mode);
 }
 
 // The WAL was just opened by this process: continue where the store ends, or say why not.
@@ -78,7 +127,9 @@ Status Capture::start(const WalIndexHeader& header, const OpenEvidence& evidence
 std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header,
                                                     const OpenEvidence& evidence) {
     const SegmentStore& store = database_.store();
-    if (store.generation().empty()) return "no generation exists";
+    if (store.generation().empty()) {
+        return has_lost_store_ ? "the meta directory was removed or replaced" : "no generation exists";
+    }
     if (store.tail_is_foreign()) return "the last segment is another program's";
     const auto& tail = store.tail();
     life_ = fresh_life(store.generation(), tail ? tail->predecessor : "");
@@ -111,7 +162,7 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
     }
     if (evidence.wal_was_empty) {
         return evidence.closed_cleanly
-                   ? "the clean-close record is older than the last segment"
+                   ? "the last segment is not the one at which the database was closed"
                    : "the WAL is gone and the database file is not as a clean close left it";
     }
     return "the WAL was restarted while nobody captured it";
@@ -123,8 +174,9 @@ Result<Capture::Progress> Capture::advance(const WalIndexHeader& header) {
             publish();
             return Progress::kDone;
         }
-        LITESTREAM_TRY(
-            begin_generation("commits were checkpointed by others before they were captured", header));
+        const bool by_us = database_.exclusive().kind() != ExclusiveWal::Kind::kNone;
+        LITESTREAM_TRY(begin_generation(
+            by_us ? kRestarted : "commits were checkpointed by others before they were captured", header));
         return Progress::kAgain;
     }
     if (header.page_size != life_.page_size && life_.page_size != 0) {
@@ -158,8 +210,7 @@ Result<Capture::Progress> Capture::change_life(const WalIndexHeader& header) {
     const std::uint32_t made = header.change - life_.change;
     if (made > count.commits && life_.frames > 0) LITESTREAM_TRY(salvage(made - count.commits));
     if (!accounts_for(count, header.change - life_.change)) {
-        LITESTREAM_TRY(
-            begin_generation("the WAL was restarted before everything in it was captured", header));
+        LITESTREAM_TRY(begin_generation(kRestarted, header));
         return Progress::kAgain;
     }
     LITESTREAM_TRY(begin_life(header));
@@ -206,15 +257,21 @@ Result<Capture::Progress> Capture::copy_life(const WalIndexHeader& header) {
 bool Capture::still_in_life(const Salts& salts) const {
     if (is_salvaging_) return true;  // the chain was verified instead
     const auto now = database_.wal_index_header();
-    return !now || now->salts == salts;
+    return now ? now->salts == salts : !database_.is_mapped();
 }
 
 Status Capture::begin_generation(const std::string& reason, const WalIndexHeader& header) {
+    if (started_ && steady_clock_ms() < next_generation_ms_) {
+        return Error{ErrorCode::kBusy, "a new generation is due (" + reason +
+                                           "), but the last one is not a second old: capture stays behind"};
+    }
+    next_generation_ms_ = steady_clock_ms() + kGenerationIntervalMs;
     SegmentStore& store = database_.store();
     const std::string predecessor = store.generation();
     const std::string generation = random_hex(8);
     LITESTREAM_TRY(store.begin_generation(generation, reason));
     log_line("litestream: " + database_.path() + ": new generation " + generation + ": " + reason);
+    record_event(database_.path(), "generation", generation + ": " + reason);
     life_ = fresh_life(generation, predecessor);
     previous_ = {};
     source_chain_ = {};

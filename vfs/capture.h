@@ -11,6 +11,8 @@
 // can commit frames with zero salt and checksum): such frames are framed anew, so that the stored chain
 // verifies.
 //
+// Only the process that holds the capture lock does this; the others stand by (vfs/capture_lock.h).
+//
 // Thread-bound: the capture thread.
 #pragma once
 
@@ -19,6 +21,7 @@
 #include <string>
 
 #include "shared/base/file.h"
+#include "vfs/capture_lock.h"
 #include "vfs/database.h"
 #include "vfs/wal_reader.h"
 
@@ -31,12 +34,17 @@ class Capture {
     // Everything committed by now. Errors go to the database's status and are retried with back-off.
     void look();
     std::int64_t retry_ms() const { return retry_ms_; }  // steady clock; -1: no retry is due
+    // The database is closing, and nobody looks any more: another process may capture it.
+    void end() { lock_.release(); }
 
   private:
     enum class Progress { kDone, kAgain };  // kAgain: the WAL moved on meanwhile
 
     Result<Progress> try_look();
+    Result<bool> take_lock();
+    void stand_by(const WalIndexHeader& header);
     Status start(const WalIndexHeader& header, const OpenEvidence& evidence);
+    Result<unsigned> database_mode() const;
     Status open_store();
     std::optional<std::string> cannot_continue(const WalIndexHeader& header, const OpenEvidence& evidence);
     Result<Progress> advance(const WalIndexHeader& header);
@@ -61,7 +69,10 @@ class Capture {
     Database& database_;
     bool started_ = false;
     bool is_salvaging_ = false;
+    bool has_lost_store_ = false;  // the meta directory is another one than the one in use before
+    CaptureLock lock_;
     std::optional<OpenEvidence> evidence_;
+    std::optional<std::string> requested_;  // why somebody needs a new generation
     WalReader wal_;
     CapturedLife life_;
     CapturedLife previous_;
@@ -70,6 +81,7 @@ class Capture {
     std::int64_t last_commit_ms_ = 0;
     std::int64_t retry_ms_ = -1;
     int failures_ = 0;
+    std::int64_t next_generation_ms_ = 0;  // steady clock; not before, if others cause it
 };
 
 }  // namespace litestream

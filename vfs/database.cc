@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "shared/base/clock.h"
+#include "shared/base/events.h"
 #include "shared/base/log.h"
 #include "vfs/capture.h"
 #include "vfs/capture_thread.h"
@@ -29,18 +30,40 @@ bool is_empty_file(const std::string& path) {
 }  // namespace
 
 Database::Database(std::string path, CaptureThread& thread)
-    : path_(std::move(path)), thread_(thread), store_(path_), capture_(std::make_unique<Capture>(*this)) {}
+    : path_(std::move(path)), thread_(thread), store_(path_), capture_(std::make_unique<Capture>(*this)) {
+    store_.set_request_listener([this] { ring(); });
+}
 
 Database::~Database() = default;
 
+void Database::want_capture() {
+    {
+        const std::lock_guard lock(state_mutex_);
+        if (wants_capture_.load()) return;
+        has_captured_.store(false);
+        evidence_ = OpenEvidence();
+        wants_capture_.store(true);
+    }
+    ring();
+}
+
+// One more look, in which capture gives back its lock.
+void Database::unwant_capture() {
+    wants_capture_.store(false);
+    rung_.store(true);
+    thread_.wake();
+}
+
 void Database::ring() {
+    if (!wants_capture_.load()) return;
     rung_.store(true);
     thread_.wake();
 }
 
 void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
     powersafe_overwrite_.store(powersafe_overwrite);
-    if (is_mapped()) return;  // another handle of this process has it open: capture goes on
+    if (!wants_capture_.load() || is_mapped())
+        return;  // another handle of this process has it open: capture goes on
     OpenEvidence evidence;
     evidence.wal_was_empty = is_empty_file(wal_path());
     const auto closed_at = check_clean_close(store_.path(), path_, first_bytes);
@@ -65,13 +88,21 @@ void Database::on_map(const void* handle, const volatile void* region0) {
     ring();
 }
 
+// With the last mapping goes the last sight of the wal-index: what is committed is captured first, or stays
+// in the WAL for the next process.
 void Database::on_unmap(const void* handle) {
+    if (is_last_mapping(handle) && capture_error().empty()) wait_captured(kLastUnmapMs);
     const std::lock_guard lock(shm_mutex_);
     std::erase_if(mappings_, [handle](const Mapping& mapping) { return mapping.handle == handle; });
 }
 
+bool Database::is_last_mapping(const void* handle) const {
+    const std::lock_guard lock(shm_mutex_);
+    return mappings_.size() == 1 && mappings_.front().handle == handle;
+}
+
 // A writer is between the two copies for nanoseconds, unless it was stopped or killed there.
-std::optional<WalIndexHeader> Database::wal_index_header() const {
+std::optional<WalIndexHeader> Database::mapped_header() const {
     for (int i = 0; i < kHeaderTries; ++i) {
         {
             const std::lock_guard lock(shm_mutex_);
@@ -83,12 +114,21 @@ std::optional<WalIndexHeader> Database::wal_index_header() const {
     return std::nullopt;
 }
 
+std::optional<WalIndexHeader> Database::wal_index_header() const {
+    if (const auto target = exclusive_.target()) return target;
+    return mapped_header();
+}
+
 bool Database::is_mapped() const {
+    if (exclusive_.kind() != ExclusiveWal::Kind::kNone) return true;
     const std::lock_guard lock(shm_mutex_);
     return !mappings_.empty();
 }
 
-void Database::on_write_unlock() { ring(); }
+void Database::on_write_unlock() {
+    has_written_.store(true);
+    ring();
+}
 
 bool Database::is_captured(const WalIndexHeader& header) const {
     if (!has_captured_.load()) return false;
@@ -100,6 +140,7 @@ bool Database::is_captured(const WalIndexHeader& header) const {
 
 // The caller holds WRITE, so that the header stands still.
 bool Database::may_restart() {
+    if (!wants_capture_.load()) return true;
     const auto header = wal_index_header();
     if (!header || header->frame_count == 0 || is_captured(*header)) return true;
     ring();
@@ -108,18 +149,27 @@ bool Database::may_restart() {
 
 bool Database::drain() {
     const auto header = wal_index_header();
-    is_drained_.store(header && is_captured(*header));
-    if (!header || is_drained_.load()) return true;
+    is_drained_.store(header && wants_capture_.load() && is_captured(*header));
+    if (!header || !wants_capture_.load() || is_drained_.load()) return true;
     ring();
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kDrainMs);
     std::unique_lock lock(state_mutex_);
-    const bool drained = captured_.wait_until(lock, deadline, [&] { return is_captured(*header); });
+    const std::uint64_t looks = stand_by_looks_;
+    captured_.wait_until(lock, deadline, [&] { return is_captured(*header) || stand_by_looks_ != looks; });
+    const bool drained = is_captured(*header);
     is_drained_.store(drained);
     return drained || wal_size(header->frame_count, header->page_size) > gate_limit_bytes_.load();
 }
 
+bool Database::may_reset() {
+    if (drain()) return true;
+    const auto header = wal_index_header();
+    return is_standing_by() && header && is_captured_by_holder(store_.path(), *header);
+}
+
 // If everything was captured when EXCLUSIVE was granted (drain), nothing can have changed since.
 void Database::on_exclusive_unlock(ByteView first_bytes) {
+    exclusive_.end();
     if (!wal_deleted_.exchange(false) || !is_drained_.load()) return;
     struct stat status = {};
     if (::stat(path_.c_str(), &status) != 0) return;
@@ -130,7 +180,7 @@ void Database::on_exclusive_unlock(ByteView first_bytes) {
 
 bool Database::wait_captured(int timeout_ms, const std::function<bool()>& stop) {
     const auto target = wal_index_header();
-    if (!target) return false;
+    if (!target || !wants_capture_.load()) return false;
     ring();
     const auto reached = [&] {
         if (is_captured(*target)) return true;
@@ -140,7 +190,9 @@ bool Database::wait_captured(int timeout_ms, const std::function<bool()>& stop) 
     };
     const std::int64_t deadline = steady_clock_ms() + timeout_ms;
     std::unique_lock lock(state_mutex_);
+    const std::uint64_t looks = stand_by_looks_;
     while (!reached()) {
+        if (stand_by_looks_ != looks) return false;
         const std::int64_t left = deadline - steady_clock_ms();
         if (left <= 0) return false;
         captured_.wait_for(lock, std::chrono::milliseconds(std::min<std::int64_t>(left, kAskStopMs)));
@@ -158,8 +210,9 @@ std::string Database::capture_error() const {
 }
 
 std::uint64_t Database::pending_wal_bytes() const {
+    if (is_standing_by()) return 0;  // only the holder knows
     const auto header = wal_index_header();
-    if (!header || is_captured(*header)) return 0;
+    if (!header || !wants_capture_.load() || is_captured(*header)) return 0;
     const bool same_life = captured_salts_.load() == pack(header->salts);
     const std::uint32_t captured = same_life ? captured_frames_.load() : 0;
     if (header->frame_count <= captured) return 0;
@@ -181,13 +234,30 @@ void Database::publish_captured(const CapturedLife& current, const CapturedLife&
     has_captured_.store(true);
     current_ = current;
     previous_ = previous;
+    if (!capture_error_.empty()) record_event(path_, "capture_recovered", "it was: " + capture_error_);
     capture_error_.clear();
     captured_.notify_all();
 }
 
+void Database::stand_by(const std::string& why) {
+    set_capture_error(why);
+    const std::lock_guard lock(state_mutex_);
+    has_captured_.store(false);
+    is_standing_by_.store(true);
+    ++stand_by_looks_;
+    captured_.notify_all();
+}
+
+void Database::end_stand_by(bool has_lost_store) {
+    if (is_standing_by_.exchange(false) || has_lost_store) ++take_overs_;
+}
+
 void Database::set_capture_error(const std::string& message) {
     const std::lock_guard lock(state_mutex_);
-    if (!message.empty() && message != capture_error_) log_line("litestream: " + path_ + ": " + message);
+    if (!message.empty() && message != capture_error_) {
+        log_line("litestream: " + path_ + ": " + message);
+        record_event(path_, "capture_error", message);
+    }
     capture_error_ = message;
 }
 

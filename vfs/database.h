@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "shared/store/segment_store.h"
+#include "vfs/exclusive_wal.h"
 #include "vfs/wal_index.h"
 
 namespace litestream {
@@ -24,6 +25,8 @@ class CaptureThread;
 
 // How long a checkpoint that resets the WAL, or a close, waits for capture before it is answered BUSY.
 constexpr int kDrainMs = 100;
+// How long the last handle of a process that leaves waits for capture, if capture is well.
+constexpr int kLastUnmapMs = 2000;
 // Past this size of the WAL the gate opens: the disk fills otherwise. What is lost begins a new generation.
 constexpr std::uint64_t kGateLimitBytes = std::uint64_t{1} << 30;
 
@@ -62,6 +65,15 @@ class Database {
     SegmentStore& store() { return store_; }
     const SegmentStore& store() const { return store_; }
 
+    // Until somebody wants it, nothing is captured and nobody waits: the callbacks pass. Where the WAL is
+    // open by then, capture begins as if it were opened now, with no more proof than its frames.
+    void want_capture();
+    void unwant_capture();  // the call that wanted it failed
+    bool wants_capture() const { return wants_capture_.load(); }
+    // The application's last handle is going: only handles of ours come now.
+    void set_closing() { is_closing_.store(true); }
+    bool is_closing() const { return is_closing_.load(); }
+
     // --- Called from VFS callbacks, on SQLite's threads ---
 
     // The WAL is about to be opened. `first_bytes`: up to 100 bytes from the start of the database file.
@@ -74,20 +86,39 @@ class Database {
     bool may_restart();
     // RESTART, TRUNCATE, close, journal mode change: waits up to kDrainMs.
     bool drain();
+    // The same for a checkpoint that resets the WAL; in a process that stands by, the holder's files are
+    // asked.
+    bool may_reset();
     // The last closer has EXCLUSIVE and has deleted the WAL: remember it, right before the lock goes.
     void on_wal_deleted() { wal_deleted_.store(true); }
     void on_exclusive_unlock(ByteView first_bytes);
+
+    // One handle has EXCLUSIVE and works on (vfs/exclusive_wal.h): it was granted; SQLite opened a WAL whose
+    // wal-index it keeps to itself; a commit is public; the WAL begins anew with these bytes, or is cut off
+    // (a commit may wait here, up to kDrainMs, but never fails); the WAL is closing.
+    void on_exclusive_lock();
+    void on_heap_wal_open();
+    void on_exclusive_commit();
+    void on_wal_reset(ByteView header);
+    void on_wal_truncate(std::uint64_t size_bytes);
+    void on_exclusive_wal_close();
+    ExclusiveWal& exclusive() { return exclusive_; }
 
     // --- Any thread ---
 
     void ring();
     std::optional<WalIndexHeader> wal_index_header() const;
     void set_gate_limit(std::uint64_t wal_bytes) { gate_limit_bytes_.store(wal_bytes); }  // for tests
-    bool is_mapped() const;  // WAL mode, shared wal-index: capture can work
+    bool is_mapped() const;  // WAL mode, and its state can be seen: capture can work
     // Waits until everything that is committed now is captured. False: not within the time, or `stop` said so
     // (asked four times a second).
     bool wait_captured(int timeout_ms, const std::function<bool()>& stop = nullptr);
-    std::string capture_error() const;        // "" while all is well
+    std::string capture_error() const;  // "" while all is well
+    // Another process captures this database, as capture_error() says. Its commits and ours are safe there;
+    // here no wait for capture succeeds and no gate opens.
+    bool is_standing_by() const { return is_standing_by_.load(); }
+    // Times that standing by ended, or that the meta directory became another one.
+    std::uint32_t take_overs() const { return take_overs_.load(); }
     std::uint64_t pending_wal_bytes() const;  // committed in the WAL, not captured yet
     // The current life and the one before.
     void captured_lives(CapturedLife& current, CapturedLife& previous) const;
@@ -101,16 +132,27 @@ class Database {
     std::optional<OpenEvidence> take_evidence();
     void publish_captured(const CapturedLife& current, const CapturedLife& previous);
     void set_capture_error(const std::string& message);
+    void stand_by(const std::string& why);
+    void end_stand_by(bool has_lost_store);
+    bool take_written() { return has_written_.exchange(false); }
+    void put_back_written() { has_written_.store(true); }
 
   private:
     bool is_captured(const WalIndexHeader& header) const;
+    bool is_last_mapping(const void* handle) const;
+    std::optional<WalIndexHeader> mapped_header() const;
 
     const std::string path_;
     CaptureThread& thread_;
     SegmentStore store_;
     std::unique_ptr<Capture> capture_;
 
+    std::atomic<bool> wants_capture_ = false;
+    std::atomic<bool> is_closing_ = false;
     std::atomic<bool> rung_ = false;
+    std::atomic<bool> has_written_ = false;  // a commit of this process, perhaps captured by nobody
+    std::atomic<bool> is_standing_by_ = false;
+    std::atomic<std::uint32_t> take_overs_ = 0;
     std::atomic<bool> wal_deleted_ = false;
     std::atomic<std::uint64_t> gate_limit_bytes_ = kGateLimitBytes;
     std::atomic<bool> is_drained_ = false;  // the last drain() found or got everything captured
@@ -129,6 +171,8 @@ class Database {
     mutable std::mutex shm_mutex_;
     std::vector<Mapping> mappings_;  // guarded by shm_mutex_: while it is held, region 0 stays mapped
 
+    ExclusiveWal exclusive_;
+
     mutable std::mutex state_mutex_;
     mutable std::condition_variable captured_;
     // Guarded by state_mutex_:
@@ -136,6 +180,40 @@ class Database {
     CapturedLife current_;
     CapturedLife previous_;
     std::string capture_error_;
+    std::uint64_t stand_by_looks_ = 0;  // looks that found another process at work
+    friend class ImagePin;
+    friend class NoPins;
+    int pins_ = 0;
+    std::condition_variable unpinned_;
+    std::atomic<bool> pins_must_go_ = false;
+};
+
+// An image that a transaction of ours protects. It keeps the application from EXCLUSIVE, which plain SQLite
+// would grant: the image gives up when asked. It outlives that transaction's connection.
+class ImagePin {
+  public:
+    explicit ImagePin(Database& database);
+    ~ImagePin();
+    ImagePin(const ImagePin&) = delete;
+    ImagePin& operator=(const ImagePin&) = delete;
+    bool is_granted() const { return is_granted_; }  // false: EXCLUSIVE is being asked for just now
+    bool must_go() const { return database_.pins_must_go_.load(); }
+
+  private:
+    Database& database_;
+    bool is_granted_;
+};
+
+// No image while this lives; those there are have kDrainMs to go.
+class NoPins {
+  public:
+    explicit NoPins(Database& database);
+    ~NoPins();
+    NoPins(const NoPins&) = delete;
+    NoPins& operator=(const NoPins&) = delete;
+
+  private:
+    Database& database_;
 };
 
 }  // namespace litestream

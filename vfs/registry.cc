@@ -1,10 +1,11 @@
 #include "vfs/registry.h"
 
+#include "vfs/capture.h"
+
 namespace litestream {
 
 std::shared_ptr<Database> Registry::acquire(const std::string& path, bool internal) {
     std::shared_ptr<Database> database;
-    bool is_new = false;
     {
         std::unique_lock lock(mutex_);
         // A handle of our own may join a database that is closing: the close waits for it.
@@ -14,14 +15,12 @@ std::shared_ptr<Database> Registry::acquire(const std::string& path, bool intern
         });
         Entry& entry = entries_[path];
         if (!entry.database) {
-            is_new = true;
             entry.database = std::make_shared<Database>(path, capture_thread_);
             capture_thread_.add(entry.database);
         }
         ++(internal ? entry.internal_handles : entry.application_handles);
         database = entry.database;
     }
-    if (is_new && observer_ != nullptr) observer_->on_open(database);
     return database;
 }
 
@@ -31,10 +30,13 @@ void Registry::release(const std::shared_ptr<Database>& database, bool internal)
     --(internal ? entry.internal_handles : entry.application_handles);
     if (internal || entry.application_handles > 0) return;
     entry.closing = true;
+    database->set_closing();
     lock.unlock();
     if (observer_ != nullptr) observer_->on_last_close(*database);
     lock.lock();
     capture_thread_.remove(*database);
+    // Before the path can be opened again: the capture lock is the process's, not the object's.
+    database->capture().end();
     entries_.erase(database->path());
     closed_.notify_all();
 }

@@ -21,8 +21,9 @@ namespace litestream {
 class RegistryObserver {
   public:
     virtual ~RegistryObserver() = default;
-    // The first handle is there; the file may not be a database yet.
-    virtual void on_open(const std::shared_ptr<Database>& database) = 0;
+    // A handle of the application is there; the file may not be a database yet. `name`: as SQLite gives it to
+    // xOpen, with the parameters of its URI behind it.
+    virtual void on_open(const std::shared_ptr<Database>& database, const char* name) = 0;
     // The last handle of the application is closing: the last chance to hand on what was captured. Must
     // return soon, and must end everything that uses the database through handles of our own.
     virtual void on_last_close(Database& database) = 0;
@@ -34,6 +35,9 @@ class Registry {
 
     // A handle of the application, or (`internal`) of ours. Every call is paired with release().
     std::shared_ptr<Database> acquire(const std::string& path, bool internal);
+    void tell_open(const std::shared_ptr<Database>& database, const char* name) {
+        if (observer_ != nullptr) observer_->on_open(database, name);
+    }
     void release(const std::shared_ptr<Database>& database, bool internal);
     std::shared_ptr<Database> find(const std::string& path);
     std::vector<std::shared_ptr<Database>> all();

@@ -17,21 +17,42 @@ int pass(sqlite3_file* file, Args... args) {
     return (below->pMethods->*Method)(below, args...);
 }
 
-// The last closer or a change of journal mode wants the file for itself and will delete the WAL.
+int lock_file_below(ShimFile* self, int level) {
+    return self->below()->pMethods->xLock(self->below(), level);
+}
+
+// The last closer wants the file for itself and will delete the WAL: BUSY leaves the WAL where it is. A
+// change of mode that somebody asked for only waits for capture, since BUSY would be an error of ours. In a
+// forked child the mutexes of the database may be held for ever.
+int lock_exclusive(ShimFile* self) {
+    Database& database = self->db();
+    const bool may_lose_wal = self->region0 != nullptr || self->holds_exclusive;
+    const bool is_asked_for = self->wants_exclusive || self->leaves_wal;
+    if (may_lose_wal && !database.drain() && !is_asked_for) return SQLITE_BUSY;
+    int rc = lock_file_below(self, SQLITE_LOCK_EXCLUSIVE);
+    if (rc == SQLITE_BUSY && is_asked_for) {
+        const NoPins no_pins(database);
+        rc = lock_file_below(self, SQLITE_LOCK_EXCLUSIVE);
+    }
+    if (rc != SQLITE_OK) return rc;
+    self->holds_exclusive = true;
+    self->wants_exclusive = false;
+    if (self->region0 != nullptr || database.exclusive().kind() != ExclusiveWal::Kind::kNone) {
+        database.on_exclusive_lock();
+    }
+    return rc;
+}
+
 int x_lock(sqlite3_file* file, int level) {
     ShimFile* self = ShimFile::from(file);
-    const bool wants_exclusive = level == SQLITE_LOCK_EXCLUSIVE;
-    if (wants_exclusive && self->region0 != nullptr && !is_forked_child() && !self->db().drain()) {
-        return SQLITE_BUSY;
-    }
-    const int rc = self->below()->pMethods->xLock(self->below(), level);
-    if (wants_exclusive && rc == SQLITE_OK) self->holds_exclusive = true;
-    return rc;
+    const bool is_exclusive = level == SQLITE_LOCK_EXCLUSIVE && !is_forked_child();
+    return is_exclusive ? lock_exclusive(self) : lock_file_below(self, level);
 }
 
 void leave_exclusive(ShimFile* self) {
     if (!self->holds_exclusive) return;
     self->holds_exclusive = false;
+    self->leaves_wal = false;
     if (is_forked_child()) return;
     const Bytes first = read_first_bytes(self->below());
     self->db().on_exclusive_unlock(first);
@@ -56,12 +77,34 @@ int x_close(sqlite3_file* file) {
     return self->below()->pMethods->xClose(self->below());
 }
 
+// In WAL mode only checkpoints write here. While an image is read that no lock of the wal-index protects,
+// they stop as if a reader were in their way: SQLite takes BUSY for just that (wal.c, walCheckpoint).
+int x_write(sqlite3_file* file, const void* data, int amount, sqlite3_int64 offset) {
+    ShimFile* self = ShimFile::from(file);
+    if (self->holds_exclusive && !is_forked_child() && self->db().exclusive().has_readers()) {
+        return SQLITE_BUSY;
+    }
+    return self->below()->pMethods->xWrite(self->below(), data, amount, offset);
+}
+
+// Of SQLITE_FCNTL_PRAGMA: {result, name, argument}.
+void note_pragma(ShimFile* self, const char* const* pragma) {
+    if (pragma[2] == nullptr) return;
+    const auto is = [&](const char* name) { return sqlite3_stricmp(pragma[1], name) == 0; };
+    if (is("locking_mode")) self->wants_exclusive = sqlite3_stricmp(pragma[2], "exclusive") == 0;
+    if (is("journal_mode")) self->leaves_wal = sqlite3_stricmp(pragma[2], "wal") != 0;
+}
+
 int x_file_control(sqlite3_file* file, int op, void* arg) {
     ShimFile* self = ShimFile::from(file);
     if (op == kFcntlShimFile) {
         *static_cast<ShimFile**>(arg) = self;
         return SQLITE_OK;
     }
+    if (op == SQLITE_FCNTL_PRAGMA) note_pragma(self, static_cast<char**>(arg));
+    // Without locks on the wal-index this is where a commit is public; with them, the WRITE unlock was.
+    const bool is_commit = op == SQLITE_FCNTL_COMMIT_PHASETWO && self->holds_exclusive;
+    if (is_commit && !is_forked_child()) self->db().on_exclusive_commit();
     const int rc = self->below()->pMethods->xFileControl(self->below(), op, arg);
     if (op == SQLITE_FCNTL_VFSNAME && rc == SQLITE_OK) {
         auto** name = static_cast<char**>(arg);
@@ -97,7 +140,7 @@ int lock_below(ShimFile* self, int first, int count, int flags) {
 // wrong in SQLite before 3.51.3 ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug).
 int lock_for_reset(ShimFile* self, int first, int count, int flags) {
     const bool is_checkpoint = self->holds_checkpoint;
-    if (!(is_checkpoint ? self->db().drain() : self->db().may_restart())) return SQLITE_BUSY;
+    if (!(is_checkpoint ? self->db().may_reset() : self->db().may_restart())) return SQLITE_BUSY;
     if (!is_checkpoint) {
         if (lock_below(self, kCheckpointLock, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) != SQLITE_OK) {
             return SQLITE_BUSY;
@@ -158,7 +201,7 @@ constexpr sqlite3_io_methods methods_of_version(int version) {
     methods.iVersion = version;
     methods.xClose = x_close;
     methods.xRead = pass<&sqlite3_io_methods::xRead, void*, int, sqlite3_int64>;
-    methods.xWrite = pass<&sqlite3_io_methods::xWrite, const void*, int, sqlite3_int64>;
+    methods.xWrite = x_write;
     methods.xTruncate = pass<&sqlite3_io_methods::xTruncate, sqlite3_int64>;
     methods.xSync = pass<&sqlite3_io_methods::xSync, int>;
     methods.xFileSize = pass<&sqlite3_io_methods::xFileSize, sqlite3_int64*>;

@@ -37,6 +37,8 @@ struct ShimFile {
     int read_lock;                        // READ(k) held shared by this handle's transaction, -1: none
     bool is_internal;                     // a snapshot's
     bool holds_exclusive;                 // EXCLUSIVE on the database file
+    bool wants_exclusive;                 // a pragma asked for the locking mode, and it is not there yet
+    bool leaves_wal;                      // a pragma asked for another journal mode
     bool holds_checkpoint;                // CKPT, asked for by SQLite
     bool shields_reset;                   // CKPT, taken by us for the time of a WAL restart
 

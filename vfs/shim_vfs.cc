@@ -8,7 +8,9 @@
 #include <new>
 #include <string_view>
 
+#include "shared/base/file.h"
 #include "vfs/shim_file.h"
+#include "vfs/wal_file.h"
 
 namespace litestream {
 
@@ -16,6 +18,7 @@ namespace {
 
 constexpr const char* kVfsName = "litestream";
 constexpr std::string_view kWalSuffix = "-wal";
+constexpr std::size_t kNameWords = 2;  // 16 bytes: what follows stays aligned
 
 // Set once, before the VFS is registered.
 Registry* g_registry = nullptr;
@@ -32,6 +35,23 @@ bool is_watched(const char* name, int flags) {
            sqlite3_uri_boolean(name, "immutable", 0) == 0;
 }
 
+// Somebody chose us for this database: by its URI, or by zVfs, which counts only while it could not have been
+// left out.
+bool is_by_name(const char* name) {
+    const char* vfs = sqlite3_uri_parameter(name, "vfs");
+    if (vfs != nullptr && std::strcmp(vfs, kVfsName) == 0) return true;
+    return sqlite3_vfs_find(nullptr) != &g_shim;
+}
+
+void open_database(ShimFile* self, const char* name) {
+    self->registry = g_registry;
+    self->is_internal = t_internal_opens > 0;
+    self->database = new std::shared_ptr<Database>(g_registry->acquire(name, self->is_internal));
+    if (self->is_internal) return;
+    if (is_by_name(name) || file_exists(self->db().store().path())) self->db().want_capture();
+    g_registry->tell_open(*self->database, name);
+}
+
 int open_watched(const char* name, sqlite3_file* file, int flags, int* out_flags) {
     auto* self = new (file) ShimFile{};
     self->read_lock = -1;
@@ -43,26 +63,39 @@ int open_watched(const char* name, sqlite3_file* file, int flags, int* out_flags
         if (below_methods != nullptr) below_methods->xClose(self->below());
         return rc;
     }
-    self->registry = g_registry;
-    self->is_internal = t_internal_opens > 0;
-    self->database = new std::shared_ptr<Database>(g_registry->acquire(name, self->is_internal));
+    open_database(self, name);
     self->base.pMethods = shim_file_methods(below_methods->iVersion);
     return rc;
 }
 
-// SQLite opens the WAL under its SHARED lock on the main file, before it reads or writes it.
-void note_wal_open(const char* name) {
+// The handle of the database that this WAL belongs to; null: not one of ours.
+ShimFile* main_file_of_wal(const char* name) {
     const std::string_view wal = name;
-    if (wal.size() <= kWalSuffix.size()) return;
-    const auto database = g_registry->find(std::string(wal.substr(0, wal.size() - kWalSuffix.size())));
-    sqlite3_file* main_file = database ? sqlite3_database_file_object(name) : nullptr;
+    if (!wal.ends_with(kWalSuffix)) return nullptr;
+    if (!g_registry->find(std::string(wal.substr(0, wal.size() - kWalSuffix.size())))) return nullptr;
+    sqlite3_file* file = sqlite3_database_file_object(name);
     ShimFile* self = nullptr;
-    if (main_file == nullptr || main_file->pMethods == nullptr ||
-        main_file->pMethods->xFileControl(main_file, kFcntlShimFile, &self) != SQLITE_OK) {
-        return;
+    const bool is_ours = file != nullptr && file->pMethods != nullptr &&
+                         file->pMethods->xFileControl(file, kFcntlShimFile, &self) == SQLITE_OK;
+    return is_ours ? self : nullptr;
+}
+
+// SQLite opens the WAL under its SHARED lock on the main file, before it reads or writes it. Under EXCLUSIVE
+// it will keep the wal-index in its own memory (pager.c, pagerOpenWal).
+int open_wal(ShimFile* main, const char* name, sqlite3_file* file, int flags, int* out_flags) {
+    const int device = main->below()->pMethods->xDeviceCharacteristics(main->below());
+    main->db().on_wal_open(read_first_bytes(main->below()), (device & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0);
+    auto* self = new (file) WalFile{};
+    self->main = main;
+    const int rc = g_below->xOpen(g_below, name, self->below(), flags, out_flags);
+    const sqlite3_io_methods* below_methods = self->below()->pMethods;
+    if (rc != SQLITE_OK) {
+        if (below_methods != nullptr) below_methods->xClose(self->below());
+        return rc;
     }
-    const int device = self->below()->pMethods->xDeviceCharacteristics(self->below());
-    database->on_wal_open(read_first_bytes(self->below()), (device & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0);
+    if (main->holds_exclusive) main->db().on_heap_wal_open();
+    self->base.pMethods = wal_file_methods(below_methods->iVersion);
+    return rc;
 }
 
 int x_open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
@@ -70,7 +103,8 @@ int x_open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* o
     if (is_forked_child()) return g_below->xOpen(g_below, name, file, flags, out_flags);
     try {
         if (is_watched(name, flags)) return open_watched(name, file, flags, out_flags);
-        if ((flags & SQLITE_OPEN_WAL) != 0 && name != nullptr) note_wal_open(name);
+        ShimFile* main = (flags & SQLITE_OPEN_WAL) != 0 && name != nullptr ? main_file_of_wal(name) : nullptr;
+        if (main != nullptr) return open_wal(main, name, file, flags, out_flags);
     } catch (const std::bad_alloc&) {
         return SQLITE_NOMEM;
     }
@@ -139,6 +173,13 @@ int register_shim_vfs(Registry& registry) {
     return sqlite3_vfs_register(&g_shim, 0);
 }
 
+bool set_default_vfs(bool on) {
+    const bool was_default = sqlite3_vfs_find(nullptr) == &g_shim;
+    if (on && !was_default) sqlite3_vfs_register(&g_shim, 1);
+    if (!on && was_default) sqlite3_vfs_register(g_below, 1);
+    return was_default;
+}
+
 std::shared_ptr<Database> database_of(sqlite3* connection, const char* schema) {
     ShimFile* self = shim_file_of(connection, schema);
     return self == nullptr ? nullptr : *self->database;
@@ -151,6 +192,28 @@ PinnedFile pinned_file(sqlite3* connection) {
     ShimFile* self = shim_file_of(connection, "main");
     if (self == nullptr) return {};
     return {self->below(), self->read_lock};
+}
+
+// In front of the file lies the name that it was opened with, which the VFS below goes on using.
+void CloseBelow::operator()(sqlite3_file* file) const {
+    auto* memory = reinterpret_cast<const char**>(file) - kNameWords;
+    if (file->pMethods != nullptr) file->pMethods->xClose(file);
+    sqlite3_free_filename(memory[0]);
+    sqlite3_free(memory);
+}
+
+BelowFile open_below(const std::string& path) {
+    const std::size_t size = kNameWords * sizeof(char*) + static_cast<std::size_t>(g_below->szOsFile);
+    auto* memory = static_cast<const char**>(sqlite3_malloc64(size));
+    if (memory == nullptr) return nullptr;
+    std::memset(memory, 0, size);
+    memory[0] = sqlite3_create_filename(path.c_str(), "", "", 0, nullptr);
+    BelowFile file(reinterpret_cast<sqlite3_file*>(memory + kNameWords));
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB;
+    if (memory[0] == nullptr || g_below->xOpen(g_below, memory[0], file.get(), flags, &flags) != SQLITE_OK) {
+        return nullptr;
+    }
+    return file;
 }
 
 bool is_forked_child() { return g_is_forked_child.load(std::memory_order_relaxed); }

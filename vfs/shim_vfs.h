@@ -2,6 +2,9 @@
 // SQLite's file format; it watches locks of main databases and passes everything else through.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "vfs/registry.h"
 #include "vfs/sqlite.h"
 
@@ -9,6 +12,10 @@ namespace litestream {
 
 // Registers the VFS, once per process; later calls change nothing. SQLITE_OK or SQLite's code.
 int register_shim_vfs(Registry& registry);
+
+// Makes ours the VFS of those who name none, or gives the place back to the one below. The previous state. A
+// database that is reached only in this way is captured once somebody wants it.
+bool set_default_vfs(bool on);
 
 // The database behind `schema` of a connection, found through other shims too; null: not opened through us
 // (in memory, temporary, another VFS). Call it on the connection's thread.
@@ -28,6 +35,14 @@ struct PinnedFile {
     int read_lock = -1;
 };
 PinnedFile pinned_file(sqlite3* connection);
+
+// The database file once more through the VFS below, for reading and never locked: opening it ourselves would
+// drop SQLite's locks at the close, which that VFS knows to avoid. Null where it cannot be opened.
+struct CloseBelow {
+    void operator()(sqlite3_file* file) const;
+};
+using BelowFile = std::unique_ptr<sqlite3_file, CloseBelow>;
+BelowFile open_below(const std::string& path);
 
 // After fork() the child passes through: no capture, no gate (design: locks and threads stay with the
 // parent).

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "shared/base/clock.h"
+#include "vfs/shim_file.h"
 #include "vfs/shim_vfs.h"
 #include "vfs/wal_reader.h"
 
@@ -33,15 +34,63 @@ Result<Connection> open_connection(const Database& database) {
     return connection;
 }
 
+// What keeps the database as an image sees it, and the file of the VFS below to read it from.
+class Hold {
+  public:
+    virtual ~Hold() = default;
+    virtual sqlite3_file* file() = 0;
+    virtual bool must_go() const = 0;  // what was read since may not be the image's
+};
+
 // The database as it was when the transaction began. Where the transaction reads from the WAL (READ1..4), no
 // checkpoint can overtake it and no restart can take its frames; where it ignores the WAL (READ0), everything
 // is in the file, which no checkpoint may write meanwhile (wal.c, walTryBeginRead).
+class TransactionHold final : public Hold {
+  public:
+    explicit TransactionHold(Database& database) : pin_(database) {}
+    ~TransactionHold() override {
+        if (connection_) sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+
+    bool is_granted() const { return pin_.is_granted(); }
+    void set_connection(Connection connection) {
+        connection_ = std::move(connection);
+        pinned_ = pinned_file(connection_.get());
+    }
+    sqlite3* connection() { return connection_.get(); }
+    bool reads_wal() const { return pinned_file(connection_.get()).read_lock > 0; }
+
+    sqlite3_file* file() override { return pinned_.below; }
+    bool must_go() const override { return pin_.must_go(); }
+
+  private:
+    ImagePin pin_;  // outlives the connection
+    Connection connection_;
+    PinnedFile pinned_;
+};
+
+// The application has EXCLUSIVE, and no transaction of ours is possible: its checkpoints wait instead.
+class ExclusiveHold final : public Hold {
+  public:
+    ExclusiveHold(ExclusiveWal& wal, const ExclusiveWal::Reader& reader, BelowFile file)
+        : wal_(wal), reader_(reader), file_(std::move(file)) {}
+    ~ExclusiveHold() override { wal_.end_read(reader_); }
+    const WalIndexHeader& header() const { return reader_.header; }
+    bool is_open() const { return file_ != nullptr; }
+
+    sqlite3_file* file() override { return file_.get(); }
+    bool must_go() const override { return !wal_.is_unbroken(reader_); }
+
+  private:
+    ExclusiveWal& wal_;
+    const ExclusiveWal::Reader reader_;
+    const BelowFile file_;
+};
+
 class PinnedImage final : public DatabaseImage {
   public:
-    PinnedImage(Connection connection, sqlite3_file* file, Trailer trailer)
-        : connection_(std::move(connection)), file_(file), trailer_(std::move(trailer)) {}
-
-    ~PinnedImage() override { sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr); }
+    PinnedImage(std::unique_ptr<Hold> hold, Trailer trailer)
+        : hold_(std::move(hold)), trailer_(std::move(trailer)) {}
 
     Status index_wal(const std::string& wal_path, std::uint32_t frame_count) {
         LITESTREAM_TRY(wal_.open(wal_path));
@@ -55,20 +104,27 @@ class PinnedImage final : public DatabaseImage {
     const Trailer& trailer() const override { return trailer_; }
 
     Status read_page(std::uint32_t page_no, ByteSpan page) override {
+        const Status read = read_newest(page_no, page);
+        if (!hold_->must_go()) return read;
+        return Error{ErrorCode::kBusy, trailer_.end().to_string() +
+                                           ": the snapshot gave way to an exclusive lock or a new WAL"};
+    }
+
+  private:
+    Status read_newest(std::uint32_t page_no, ByteSpan page) {
         const auto newest = newest_frame_.find(page_no);
         if (newest != newest_frame_.end()) return wal_.read_page(newest->second, trailer_.page_size, page);
         const auto offset = static_cast<sqlite3_int64>(page_no - 1) * trailer_.page_size;
         // A page behind the end of the file that no frame holds was never written: zeros, which SQLite fills
         // in.
-        const int rc = file_->pMethods->xRead(file_, page.data(), static_cast<int>(page.size()), offset);
+        sqlite3_file* file = hold_->file();
+        const int rc = file->pMethods->xRead(file, page.data(), static_cast<int>(page.size()), offset);
         if (rc == SQLITE_OK || rc == SQLITE_IOERR_SHORT_READ) return {};
         return Error{ErrorCode::kIo, trailer_.end().to_string() + ": cannot read page " +
                                          std::to_string(page_no) + ": " + sqlite3_errstr(rc)};
     }
 
-  private:
-    Connection connection_;
-    sqlite3_file* const file_;  // of the VFS below; lives as long as the connection
+    std::unique_ptr<Hold> hold_;
     Trailer trailer_;
     WalReader wal_;
     std::unordered_map<std::uint32_t, std::uint32_t> newest_frame_;  // by page number
@@ -147,18 +203,59 @@ Status complete_size(sqlite3* connection, Trailer& trailer) {
     return {};
 }
 
+// The same, where only the file itself can be asked.
+Status complete_size(sqlite3_file* file, ByteView first_bytes, Trailer& trailer) {
+    sqlite3_int64 size = 0;
+    if (first_bytes.size() < 18 || file->pMethods->xFileSize(file, &size) != SQLITE_OK) {
+        return Error{ErrorCode::kBusy, "the database has no pages yet"};
+    }
+    const std::uint32_t stored = load_be16(first_bytes.data() + 16);
+    trailer.page_size = stored == 1 ? 65536 : stored;  // https://sqlite.org/fileformat2.html, section 1.3.2
+    if (!is_page_size(trailer.page_size)) return corrupt("the database file's header has no valid page size");
+    trailer.page_count = static_cast<std::uint32_t>(size / trailer.page_size);
+    return {};
+}
+
+using Image = Result<std::unique_ptr<DatabaseImage>>;
+
+Image pin_transaction(Database& database) {
+    auto hold = std::make_unique<TransactionHold>(database);
+    if (!hold->is_granted()) return busy(database, "its mode is being changed");
+    LITESTREAM_ASSIGN(Connection connection, open_connection(database));
+    LITESTREAM_ASSIGN(const WalIndexHeader header, begin_read(connection.get(), database));
+    hold->set_connection(std::move(connection));
+    database.wait_captured(kCaptureTimeoutMs);
+    LITESTREAM_ASSIGN(Trailer trailer, trailer_of(database, header));
+    LITESTREAM_TRY(complete_size(hold->connection(), trailer));
+    const bool reads_wal = hold->reads_wal();
+    auto image = std::make_unique<PinnedImage>(std::move(hold), std::move(trailer));
+    if (reads_wal) LITESTREAM_TRY(image->index_wal(database.wal_path(), header.frame_count));
+    return std::unique_ptr<DatabaseImage>(std::move(image));
+}
+
+Image pin_exclusive(Database& database) {
+    const auto reader = database.exclusive().begin_read();
+    if (!reader) return busy(database, "it is in exclusive locking mode, and nothing was committed yet");
+    auto hold = std::make_unique<ExclusiveHold>(database.exclusive(), *reader, open_below(database.path()));
+    if (!hold->is_open()) return busy(database, "its file cannot be opened once more");
+    const WalIndexHeader header = hold->header();
+    database.wait_captured(kCaptureTimeoutMs);
+    LITESTREAM_ASSIGN(Trailer trailer, trailer_of(database, header));
+    if (header.frame_count == 0) {
+        LITESTREAM_TRY(complete_size(hold->file(), read_first_bytes(hold->file()), trailer));
+    }
+    auto image = std::make_unique<PinnedImage>(std::move(hold), std::move(trailer));
+    LITESTREAM_TRY(image->index_wal(database.wal_path(), header.frame_count));
+    return std::unique_ptr<DatabaseImage>(std::move(image));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<DatabaseImage>> Snapshotter::pin() {
-    LITESTREAM_ASSIGN(Connection connection, open_connection(database_));
-    LITESTREAM_ASSIGN(const WalIndexHeader header, begin_read(connection.get(), database_));
-    database_.wait_captured(kCaptureTimeoutMs);
-    LITESTREAM_ASSIGN(Trailer trailer, trailer_of(database_, header));
-    LITESTREAM_TRY(complete_size(connection.get(), trailer));
-    const PinnedFile pinned = pinned_file(connection.get());
-    auto image = std::make_unique<PinnedImage>(std::move(connection), pinned.below, std::move(trailer));
-    if (pinned.read_lock > 0) LITESTREAM_TRY(image->index_wal(database_.wal_path(), header.frame_count));
-    return std::unique_ptr<DatabaseImage>(std::move(image));
+    // Not in WAL mode: to look would take locks that are in the application's way, unless it has left.
+    if (!database_.is_mapped() && !database_.is_closing()) return busy(database_, "its WAL is not open");
+    if (database_.exclusive().kind() != ExclusiveWal::Kind::kNone) return pin_exclusive(database_);
+    return pin_transaction(database_);
 }
 
 }  // namespace litestream

@@ -10,6 +10,11 @@ Status WalReader::open(const std::string& path) {
     return {};
 }
 
+Result<std::uint64_t> WalReader::size_bytes() const {
+    LITESTREAM_ASSIGN(const struct stat status, file_.status());
+    return static_cast<std::uint64_t>(status.st_size);
+}
+
 Result<WalHeader> WalReader::header() const {
     std::array<std::uint8_t, kWalHeaderSize> bytes;
     LITESTREAM_TRY(file_.read_exactly_at(0, bytes));

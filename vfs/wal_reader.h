@@ -22,6 +22,7 @@ class WalReader {
     Status open(const std::string& path);
     bool is_open() const { return file_.is_open(); }
 
+    Result<std::uint64_t> size_bytes() const;
     Result<WalHeader> header() const;
     // Frame `frame_no` counts from 1. kCorrupt: the file ends before it.
     Result<FrameHeader> frame_header(std::uint32_t frame_no, std::uint32_t page_size) const;

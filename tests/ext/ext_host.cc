@@ -56,6 +56,14 @@ std::string Session::operator()(const std::string& sql) {
     return value;
 }
 
+bool eventually(Session& sql, const std::string& query, const std::string& expected) {
+    for (int i = 0; i < 200; ++i) {
+        if (sql(query) == expected) return true;
+        sql("SELECT litestream_run(0.05)");
+    }
+    return false;
+}
+
 std::string sql_text(const std::string& text) {
     std::string out = "'";
     for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);

@@ -31,6 +31,9 @@ class Session {
     int code_ = SQLITE_OK;
 };
 
+// Asks again until the answer is `expected`: for what a thread of ours does in its own time. False: never.
+bool eventually(Session& sql, const std::string& query, const std::string& expected);
+
 std::string sql_text(const std::string& text);  // as an SQL string
 bool contains(const std::string& text, const std::string& part);
 std::string read_text(const std::string& path);

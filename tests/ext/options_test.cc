@@ -27,8 +27,8 @@ TEST_CASE("without options a replica has no name yet and a second of interval") 
     const auto parsed = parse_replicate_options("file:///b", std::nullopt);
 
     REQUIRE(parsed);
-    CHECK(parsed->name.empty());
-    CHECK(parsed->sync_interval_ms == 1000);
+    CHECK(parsed->spec.name.empty());
+    CHECK(parsed->spec.sync_interval_ms == 1000);
     CHECK(parsed->url.path == "/b");
 }
 
@@ -39,19 +39,38 @@ TEST_CASE("options may stand in the object or in the query, which is then rid of
 
     REQUIRE(in_object);
     REQUIRE(in_query);
-    CHECK(in_object->name == "n");
-    CHECK(in_query->name == "n");
-    CHECK(in_object->sync_interval_ms == 250);
-    CHECK(in_query->sync_interval_ms == 250);
+    CHECK(in_object->spec.name == "n");
+    CHECK(in_query->spec.name == "n");
+    CHECK(in_object->spec.sync_interval_ms == 250);
+    CHECK(in_query->spec.sync_interval_ms == 250);
     REQUIRE(in_query->url.query.size() == 1);
     CHECK(in_query->url.query[0].first == "other");
 }
 
 TEST_CASE("an interval may be a number of seconds, a fraction or nothing") {
-    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":2})")->sync_interval_ms == 2000);
-    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":0.5})")->sync_interval_ms == 500);
-    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":0})")->sync_interval_ms == 0);
-    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":null})")->sync_interval_ms == 1000);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":2})")->spec.sync_interval_ms == 2000);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":0.5})")->spec.sync_interval_ms == 500);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":0})")->spec.sync_interval_ms == 0);
+    CHECK(parse_replicate_options("file:///b", R"({"sync_interval":null})")->spec.sync_interval_ms == 1000);
+}
+
+TEST_CASE("every option of a replica may stand in either place") {
+    const auto in_object = parse_replicate_options(
+        "file:///b", R"({"snapshot_interval":"6h","retention":60,"validation_interval":"1h","adopt":true})");
+    const auto in_query = parse_replicate_options(
+        "file:///b?snapshot_interval=6h&retention=60&validation_interval=1h&adopt=true", std::nullopt);
+    const auto neither = parse_replicate_options("file:///b", std::nullopt);
+
+    REQUIRE((in_object && in_query && neither));
+    CHECK(in_object->spec == in_query->spec);
+    CHECK((in_object->adopt && in_query->adopt));
+    CHECK(in_query->spec.snapshot_interval_ms == 6 * 3600 * 1000);
+    CHECK(in_query->spec.retention_ms == 60'000);
+    CHECK(in_query->spec.validation_interval_ms == 3600 * 1000);
+    CHECK(neither->spec.snapshot_interval_ms == kDayMs);
+    CHECK(neither->spec.retention_ms == kDayMs);
+    CHECK(neither->spec.validation_interval_ms == 0);
+    CHECK_FALSE(neither->adopt);
 }
 
 TEST_CASE("object and query may say the same, not different things") {
@@ -65,11 +84,14 @@ TEST_CASE("object and query may say the same, not different things") {
 
 TEST_CASE("bad replicate options are named") {
     CHECK(replicate_error("file:///b", R"({"nmae":"x"})") ==
-          "unknown option \"nmae\"; known are name, sync_interval");
-    CHECK(replicate_error("file:///b", R"({"retention":"1h"})") ==
-          "option \"retention\" is not available in this version");
-    CHECK(replicate_error("file:///b?adopt=true", "{}") ==
-          "file:///b: option \"adopt\" is not available in this version");
+          "unknown option \"nmae\"; known are name, sync_interval, snapshot_interval, retention, "
+          "validation_interval, adopt");
+    CHECK(replicate_error("file:///b", R"({"endpoint":"x"})") ==
+          "option \"endpoint\" is not available in this version");
+    CHECK(replicate_error("file:///b?endpoint=x", "{}") ==
+          "file:///b: option \"endpoint\" is not available in this version");
+    CHECK(replicate_error("file:///b", R"({"adopt":"yes"})") == "option \"adopt\" must be true or false");
+    CHECK(replicate_error("file:///b?adopt=yes", "{}") == "option \"adopt\" must be true or false");
     CHECK(replicate_error("file:///b", R"({"name":7})") == "option \"name\" must be text");
     CHECK(replicate_error("file:///b", R"({"name":""})") ==
           "\"\" is no name for a replica: letters, digits, '.', '_' and '-', at most 64");

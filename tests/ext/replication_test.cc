@@ -152,7 +152,7 @@ TEST_CASE_FIXTURE(Fixture, "a replica that is lost is named by a sync that is la
     Session sql(path);
     replicate(sql);
     sql("SELECT litestream_sync()");
-    fs::remove_all(directory.path("b"));
+    fs::rename(directory.path("b"), directory.path("away"));
     write_text(directory.path("b"), "in the way");
     sql("CREATE TABLE t(a)");
 

@@ -11,10 +11,12 @@ SELECT litestream_replicate('backup');
 SELECT litestream_replicate('ftp://host/x');
 -- error: a file replica is file:///ABSOLUTE/PATH, with three slashes
 SELECT litestream_replicate('file://backup');
--- error: litestream_replicate: unknown option "nmae"; known are name, sync_interval
+-- error: litestream_replicate: unknown option "nmae"; known are name, sync_interval, snapshot_interval, retention, validation_interval, adopt
 SELECT litestream_replicate('file://@DIR@/b', '{"nmae":"x"}');
--- error: option "retention" is not available in this version
-SELECT litestream_replicate('file://@DIR@/b', '{"retention":"1h"}');
+-- error: option "endpoint" is not available in this version
+SELECT litestream_replicate('file://@DIR@/b', '{"endpoint":"https://x"}');
+-- error: option "retention": cannot parse the duration "long"
+SELECT litestream_replicate('file://@DIR@/b', '{"retention":"long"}');
 -- error: options is no valid JSON
 SELECT litestream_replicate('file://@DIR@/b', '{');
 -- error: litestream_replicate: no such schema: nope; there are main
@@ -39,6 +41,12 @@ SELECT litestream_restore('file://@DIR@/b', 'out.db', '{"timestamp":"yesterday"}
 SELECT litestream_restore('file://@DIR@/b', '/dev/null');
 -- error: restore file://@DIR@/b: holds nothing to restore
 SELECT litestream_restore('file://@DIR@/b', 'out.db');
+-- error: litestream_validate: url must not be NULL
+SELECT litestream_validate(NULL);
+-- error: litestream_validate: unknown option "deep"; known are position
+SELECT litestream_validate('file://@DIR@/b', '{"deep":true}');
+-- error: litestream_set_default_vfs: on must be 0 or 1
+SELECT litestream_set_default_vfs('on');
 -- error: litestream_wal: needs the URL of a replica: litestream_wal('file:///PATH')
 SELECT generation FROM litestream_wal;
 SELECT 'nothing happened', count(*) = 0 FROM litestream_replicas;

@@ -79,7 +79,7 @@ Connection::Connection(const std::string& path, const char* vfs, int flags) {
         sqlite3_close(connection_);
         throw std::runtime_error(path + ": " + message);
     }
-    sqlite3_busy_timeout(connection_, 10'000);
+    sqlite3_busy_timeout(connection_, 10000);
 }
 
 void Connection::close() {
