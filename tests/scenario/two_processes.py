@@ -1,0 +1,133 @@
+"""Two stock shells with the real module on one database: one captures, the other stands by and takes over.
+
+First by hand: what the second one answers while it stands by, and that its commits are captured by the first.
+Then rounds from a seed: both write, at random moments the one that captures is killed or quits, the other goes
+on, a new shell joins. In the end every acknowledged row is there and both replicas restore to the database.
+
+Usage: two_processes.py MODULE [SEED [ROUNDS]]
+"""
+import os
+import random
+import sys
+import tempfile
+
+from stock_shell import Shell, check_restore, expect, expect_in, fail, wait_until
+
+MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 12
+# Nothing proves continuity where the holder was killed between a restart of the WAL and its next look.
+ALLOWED_REASONS = {"no generation exists", "the WAL was restarted while nobody captured it"}
+
+
+def shell(directory):
+    return Shell(directory, MODULE)
+
+
+def second_stands_by(directory, scratch, url, other_url):
+    first = shell(directory)
+    first.ask(f"SELECT litestream_replicate('{url}', '{{\"name\":\"a\",\"sync_interval\":\"50ms\"}}');")
+    first.ask("CREATE TABLE t(n INTEGER PRIMARY KEY, who, b);")
+    generation = first.generation()
+    second = shell(directory)
+    second.ask("INSERT INTO t VALUES(1, 'second', randomblob(5000));")
+    holder = f"another process captures this database (pid {first.process.pid})"
+    expect_in("sync", holder, second.refusal("SELECT litestream_sync(2);"))
+    expect_in("snapshot", holder, second.refusal("SELECT litestream_snapshot();"))
+    expect_in("replicate", holder, second.refusal(f"SELECT litestream_replicate('{other_url}');"))
+    expect_in("unreplicate", holder, second.refusal("SELECT litestream_unreplicate('a');"))
+    expect("what a refused replica leaves", os.path.exists(other_url.removeprefix("file://")), False)
+    status = second.status()
+    expect("role", (status["role"], status["why"], status["position"]), ("none", holder, None))
+    # Not captured yet: the WAL must stay as it is.
+    second.send(".timeout 50")
+    expect("its TRUNCATE", second.one("PRAGMA wal_checkpoint(TRUNCATE);").split("|")[0], "1")
+
+    first.ask("INSERT INTO t VALUES(2, 'first', randomblob(5000));")
+    expect("generation", first.generation(), generation)
+    check_restore(first, url, scratch, second.dump())
+    wait_until("a TRUNCATE of what is captured",
+               lambda: second.one("PRAGMA wal_checkpoint(TRUNCATE);").split("|")[0] == "0")
+    second.send(".timeout 10000")
+    # Added and taken away while the second one runs: it has to follow what is remembered when it takes over.
+    first.ask(f"SELECT litestream_replicate('{other_url}', '{{\"name\":\"b\",\"sync_interval\":\"50ms\"}}');")
+    first.ask("INSERT INTO t VALUES(3, 'first', 0);")
+    first.sync()
+    second.ask("INSERT INTO t VALUES(4, 'second', 0);")
+    first.kill()
+
+    expect("generation after the hand-over", wait_until("the hand-over", lambda: taken_over(second)), generation)
+    wait_until("both replicas", lambda: len(second.status()["replicas"]) == 2)
+    second.sync()
+    check_restore(second, url, scratch, second.dump())
+    check_restore(second, other_url, scratch, second.dump())
+    second.quit()
+    third = shell(directory)
+    expect("generation after a clean close", third.generation(), generation)
+    third.quit()
+
+
+def taken_over(survivor):
+    lines = survivor.answer("SELECT litestream_sync();")
+    if len(lines) == 1 and "rror" not in lines[0]:
+        return lines[0].split("/")[0]
+    if "another process captures" not in "\n".join(lines):
+        fail(f"seed {SEED}: {lines}")
+    return None
+
+
+def write(draw, writers, next_row):
+    """Rows from both, interleaved; those that are acknowledged when this returns."""
+    for _ in range(draw.randint(1, 60)):
+        writer = draw.choice(writers)
+        writer.ask(f"INSERT INTO t VALUES({next_row}, 'x', randomblob({draw.randint(1, 3000)}));")
+        next_row += 1
+        if draw.random() < 0.1:
+            writer.send(".timeout 50")
+            writer.ask(f"PRAGMA wal_checkpoint({draw.choice(['PASSIVE', 'RESTART', 'TRUNCATE'])});")
+            writer.send(".timeout 10000")
+    return next_row
+
+
+def rounds(directory, scratch, urls):
+    draw = random.Random(SEED)
+    holder, other = shell(directory), None
+    generations = [holder.generation()]
+    other = shell(directory)
+    next_row = 10
+    for number in range(ROUNDS):
+        next_row = write(draw, [holder, other], next_row)
+        # Both are in the middle of a commit.
+        for row, writer in ((next_row, holder), (next_row + 1, other)):
+            writer.send(f"INSERT INTO t VALUES({row}, 'last', randomblob({draw.randint(1, 90000)}));")
+        next_row += 2
+        (holder.kill if draw.random() < 0.7 else holder.quit)()
+        holder, other = other, shell(directory)
+        generation = wait_until("the hand-over", lambda survivor=holder: taken_over(survivor))
+        if generation != generations[-1]:
+            reason = holder.status()["generation_reason"]
+            if reason not in ALLOWED_REASONS:
+                fail(f"seed {SEED}, round {number}: a new generation: {reason}")
+            generations.append(generation)
+        rows = int(holder.one("SELECT count(*) FROM t WHERE n >= 10;"))
+        if not next_row - 10 - ROUNDS <= rows <= next_row - 10:
+            fail(f"seed {SEED}, round {number}: {rows} rows of {next_row - 10}")
+        for url in urls:
+            check_restore(holder, url, scratch, holder.dump())
+    expect("integrity", holder.one("PRAGMA integrity_check;"), "ok")
+    holder.quit()
+    other.quit()
+    return next_row - 10, len(generations)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as scratch:
+        urls = [f"file://{directory}/replica/a", f"file://{directory}/replica/b"]
+        second_stands_by(directory, scratch, *urls)
+        rows, generations = rounds(directory, scratch, urls)
+    print(f"seed {SEED}: {ROUNDS} hand-overs, {rows} rows, {generations} generations, both replicas restored equal")
+    if generations > 1 + ROUNDS // 3:
+        fail("too many generations for a window of one commit")
+
+
+main()
