@@ -3,6 +3,7 @@
 //   generation                               16 hex digits and a newline
 //   position                                 start of the last segment, 51 bytes, rewritten in place
 //   promised-NAME                            how far replica NAME may have come (ours)
+//   capture-lock                             locked by the process that writes here; nobody else may open it
 //   generations/GEN/reason                   why this generation began (ours)
 //   generations/GEN/wal/INDEX/OFFSET.wal.lz4 one file a segment; offset 0 holds just the 32 header bytes
 //
