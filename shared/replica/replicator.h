@@ -98,6 +98,7 @@ class Replicator {
     Status sync_once();
     Status check_owner(const std::string& generation);
     Status find_position(const std::string& generation);
+    Result<bool> find_backlog(const std::string& generation);
     void start_afresh(const std::string& generation);
     Status advance(const std::vector<SegmentRef>& segments);
     void found_gap(const Position& at, std::uint64_t snapshot_index, const std::string& reason);

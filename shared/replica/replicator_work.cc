@@ -61,6 +61,8 @@ Status Replicator::check_owner(const std::string& generation) {
 // What the replica has of the current generation.
 Status Replicator::find_position(const std::string& generation) {
     LITESTREAM_TRY(check_owner(generation));
+    LITESTREAM_ASSIGN(const bool has_backlog, find_backlog(generation));
+    if (has_backlog) return {};
     LITESTREAM_ASSIGN(const Held held, held_of(*client_, generation));
     if (gap_ && gap_->after.generation != generation) gap_.reset();
     has_snapshot_ = held.is_restorable && !gap_;
@@ -72,6 +74,22 @@ Status Replicator::find_position(const std::string& generation) {
     knows_position_ = true;
     set_position(held.end);
     return {};
+}
+
+// A process may have ended, and a generation with it, before its last commits were handed on: they come first,
+// so that each can still be restored.
+Result<bool> Replicator::find_backlog(const std::string& generation) {
+    for (const std::string& before : store_.generations()) {
+        if (before == generation) continue;
+        LITESTREAM_ASSIGN(const Held held, held_of(*client_, before));
+        if (!held.is_restorable || store_.segments_after(held.end, 1).empty()) continue;
+        gap_.reset();
+        has_snapshot_ = true;
+        knows_position_ = true;
+        set_position(held.end);
+        return true;
+    }
+    return false;
 }
 
 void Replicator::start_afresh(const std::string& generation) {

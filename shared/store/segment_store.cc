@@ -253,11 +253,9 @@ std::uint64_t SegmentStore::bytes_after(const Position& position) const {
     return bytes;
 }
 
-std::string SegmentStore::generation_after(const std::string& generation) const {
+std::vector<std::string> SegmentStore::generations() const {
     const std::lock_guard lock(mutex_);
-    const auto known = std::find(history_.begin(), history_.end(), generation);
-    if (known == history_.end() || known + 1 == history_.end()) return "";
-    return *(known + 1);
+    return history_;
 }
 
 std::string SegmentStore::file_of(const SegmentRef& segment) const {

@@ -111,8 +111,7 @@ class SegmentStore {
     std::vector<SegmentRef> segments_after(const Position& position, std::uint64_t limit_bytes) const;
     bool has_index_from_start(const std::string& generation, std::uint64_t index) const;
     std::uint64_t bytes_after(const Position& position) const;  // of WAL, up to end()
-    // The generation that followed, "" if it is the current one or unknown here.
-    std::string generation_after(const std::string& generation) const;
+    std::vector<std::string> generations() const;  // known here, in order of birth, the current one last
     std::string file_of(const SegmentRef& segment) const;
     std::string header_file_of(const SegmentRef& segment) const;  // of the segment's index
     // Makes all segments up to now durable.

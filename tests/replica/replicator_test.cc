@@ -60,6 +60,23 @@ TEST_CASE_FIXTURE(Replicated, "a started replicator goes on where the last one e
     CHECK(snapshots().size() == 1);
 }
 
+TEST_CASE_FIXTURE(Replicated, "what an ended generation had not handed on is handed on before the next one") {
+    site.start();
+    const Position first = site.primary.commit();
+    site.flush();
+    site.stop();
+    site.primary.commit();
+    site.commit_in_next_index();
+    site.primary.begin_generation("00000000000000b2");
+    site.primary.commit();
+
+    site.start();
+    site.flush();
+
+    CHECK(site.check_restores_from(first) == 3);
+    CHECK(site.status().position == site.primary.position());
+}
+
 TEST_CASE_FIXTURE(Replicated, "a snapshot is taken when one is due and a later index is there") {
     site.options.retention_ms = 0;
     site.start();
