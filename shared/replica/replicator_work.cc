@@ -76,8 +76,8 @@ Status Replicator::find_position(const std::string& generation) {
     return {};
 }
 
-// A process may have ended, and a generation with it, before its last commits were handed on: they come first,
-// so that each can still be restored.
+// A process may have ended, and a generation with it, before its last commits were handed on: they come
+// first, so that each can still be restored.
 Result<bool> Replicator::find_backlog(const std::string& generation) {
     for (const std::string& before : store_.generations()) {
         if (before == generation) continue;
