@@ -56,12 +56,12 @@ void Site::flush() {
 
 int Site::check_restores_from(const Position& from) {
     int count = 0;
-    for (const auto& [text, expected] : primary.states()) {
-        const Position position = *Position::parse(text);
+    for (const auto& state : primary.states()) {
+        const Position position = *Position::parse(state.first);
         if (position.generation != from.generation || position.before(from)) continue;
         const Restored restored = files_.restore_position(position);
-        REQUIRE_MESSAGE(restored.result, text << ": " << restored.message());
-        CHECK(restored.database == expected);
+        REQUIRE_MESSAGE(restored.result, state.first << ": " << restored.message());
+        CHECK(restored.database == state.second);
         ++count;
     }
     return count;
