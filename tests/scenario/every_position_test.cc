@@ -52,14 +52,15 @@ class Application {
         flush();
         stop_replicating();
         const auto oldest = oldest_snapshots();
-        for (const auto& [text, expected] : dumps_) {
+        for (const auto& recorded : dumps_) {
+            const std::string& text = recorded.first;
             RestoreOptions options;
             options.position = *Position::parse(text);
             const auto from = oldest.find(options.position->generation);
             const bool is_kept = from != oldest.end() && !options.position->before(from->second);
             if (retention_ms_ == 0) CHECK_MESSAGE(is_kept, text << " is gone");
             kept_ += is_kept ? 1 : 0;
-            check_restore(options, text, expected, is_kept);
+            check_restore(options, text, recorded.second, is_kept);
         }
         check_restore({}, "latest", dumps_.at(last_), true);
     }
