@@ -1,5 +1,7 @@
 #include "ext/connection.h"
 
+#include <vector>
+
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
@@ -27,14 +29,17 @@ class Statement {
     int code_;
 };
 
-std::string schemas_of(sqlite3* connection) {
-    std::string names;
+std::vector<std::string> schemas_of(sqlite3* connection) {
+    std::vector<std::string> names;
     Statement statement(connection, "PRAGMA database_list");
-    while (statement.step() == SQLITE_ROW) {
-        if (!names.empty()) names += ", ";
-        names += statement.column(1).value_or("");
-    }
+    while (statement.step() == SQLITE_ROW) names.push_back(statement.column(1).value_or(""));
     return names;
+}
+
+std::string schema_list(sqlite3* connection) {
+    std::string list;
+    for (const std::string& name : schemas_of(connection)) list += (list.empty() ? "" : ", ") + name;
+    return list;
 }
 
 bool schema_exists(sqlite3* connection, const std::string& schema) {
@@ -81,7 +86,7 @@ Result<Target> find_target(const Call& call, int i) {
     target.schema = schema.value_or("main");
     sqlite3* connection = call.connection();
     if (!schema_exists(connection, target.schema)) {
-        return call.bad("no such schema: " + target.schema + "; there are " + schemas_of(connection));
+        return call.bad("no such schema: " + target.schema + "; there are " + schema_list(connection));
     }
     if (is_forked_child()) {
         target.why =
@@ -112,6 +117,13 @@ std::string journal_mode(sqlite3* connection, const std::string& schema) {
 void touch(sqlite3* connection, const Target& target) {
     if (sqlite3_get_autocommit(connection) == 0) return;
     (void)query_text(connection, "SELECT count(*) FROM " + quote_name(target.schema) + ".sqlite_master");
+}
+
+void touch_all(sqlite3* connection) {
+    for (const std::string& schema : schemas_of(connection)) {
+        auto database = database_of(connection, schema.c_str());
+        if (database) touch(connection, {schema, std::move(database), ""});
+    }
 }
 
 std::optional<std::string> why_not_captured(sqlite3* connection, const Target& target) {

@@ -37,6 +37,8 @@ std::string journal_mode(sqlite3* connection, const std::string& schema);
 // Makes SQLite open the WAL, so that capture can see it: one read, outside transactions only. A failure is
 // no error here: the wait for capture that follows tells.
 void touch(sqlite3* connection, const Target& target);
+// All schemas that are ours.
+void touch_all(sqlite3* connection);
 // nullopt: captured (or about to be). Otherwise why no commit can be, and the way out.
 std::optional<std::string> why_not_captured(sqlite3* connection, const Target& target);
 // Touch, and wait until everything committed so far is captured.
