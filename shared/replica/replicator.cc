@@ -243,7 +243,8 @@ Status Replicator::take_due_snapshot() {
 void Replicator::retain() {
     if (options_.retention_ms <= 0 || !retention_due_ || !has_snapshot_ || stopping_.load()) return;
     if (options_.clock.steady_ms() < retention_not_before_ms_) return;
-    const Status status = remove_old();
+    const std::int64_t now_ms = options_.clock.wall_ms();
+    const Status status = remove_old(now_ms);
     retention_due_ = !status;
     retention_not_before_ms_ = 0;
     if (status) {
@@ -253,13 +254,13 @@ void Replicator::retain() {
     }
     const std::lock_guard lock(mutex_);
     retention_error_ = status ? "" : "removing old files: " + status.error().message;
-    if (status) retained_ms_ = options_.clock.wall_ms();
+    if (status) retained_ms_ = now_ms;
 }
 
-Status Replicator::remove_old() {
+Status Replicator::remove_old(std::int64_t now_ms) {
     const std::string current = position().generation;
     LITESTREAM_TRY(check_owner(current));
-    const std::int64_t keep_from_ms = options_.clock.wall_ms() - options_.retention_ms;
+    const std::int64_t keep_from_ms = now_ms - options_.retention_ms;
     LITESTREAM_ASSIGN(auto generations, load_snapshots(*client_));
     RetentionPlan plan = plan_retention(generations, current, keep_from_ms);
     const bool can_take = last_snapshot_ && position().index > last_snapshot_->index;

@@ -92,7 +92,7 @@ class Replicator {
     Status take_due_snapshot();
     std::optional<std::int64_t> snapshot_due_ms() const;
     void retain();
-    Status remove_old();
+    Status remove_old(std::int64_t now_ms);
 
     // replicator_work.cc
     Status sync_once();
