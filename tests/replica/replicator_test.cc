@@ -20,7 +20,11 @@ struct Replicated {
     Site site{files, kGeneration, clock};
 
     std::vector<SnapshotInfo> snapshots() { return *files.client().snapshots(kGeneration); }
+    // A started replicator has removed nothing yet: what it says then is of now.
     void flush_and_retain() {
+        site.flush();
+        site.stop();
+        site.start();
         site.flush();
         until([this] { return site.status().retained_ms == clock.wall_ms(); });
     }
