@@ -9,71 +9,16 @@ Usage: shell_kill.py MODULE [SEED [KILLS]]
 """
 import os
 import random
-import select
 import subprocess
 import sys
 import tempfile
-import time
+
+from stock_shell import Shell
 
 MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 KILLS = int(sys.argv[3]) if len(sys.argv) > 3 else 25
-DEADLINE_S = 60
 RESTARTED = "the WAL was restarted while nobody captured it"
-
-
-class Shell:
-    """A shell that executes statements one by one; each is acknowledged by a line of its own."""
-
-    def __init__(self, directory):
-        self.process = subprocess.Popen(["sqlite3", "-batch", "-init", "/dev/null"], cwd=directory,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.buffer = b""
-        self.send(f".load '{MODULE}'")
-        self.send(".open 'file:app.db?vfs=litestream'")
-        self.send(".timeout 10000")
-
-    def send(self, text):
-        self.process.stdin.write(text.encode() + b"\n")
-        self.process.stdin.flush()
-
-    def lines_until(self, last):
-        """Lines up to and without `last`; None if the shell is gone before."""
-        lines = []
-        end = time.monotonic() + DEADLINE_S
-        while True:
-            while b"\n" in self.buffer:
-                line, _, self.buffer = self.buffer.partition(b"\n")
-                if line.decode() == last:
-                    return lines
-                lines.append(line.decode())
-            readable, _, _ = select.select([self.process.stdout], [], [], max(end - time.monotonic(), 0))
-            if not readable:
-                sys.exit(f"seed {SEED}: no answer within {DEADLINE_S} s")
-            more = os.read(self.process.stdout.fileno(), 65536)
-            if not more:
-                return None
-            self.buffer += more
-
-    def ask(self, sql):
-        self.send(sql)
-        self.send("SELECT 'end of answer';")
-        lines = self.lines_until("end of answer")
-        if lines is None or any("rror" in line for line in lines):
-            sys.exit(f"seed {SEED}: {sql}: {lines}")
-        return lines
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-
-    def quit(self):
-        self.process.stdin.close()
-        self.process.stdout.read()
-        self.process.stdout.close()
-        self.process.wait(DEADLINE_S)
 
 
 def write_until_killed(draw, shell, next_row):
@@ -85,20 +30,19 @@ def write_until_killed(draw, shell, next_row):
         if draw.random() < 0.05:
             batch.append(f"PRAGMA wal_checkpoint({draw.choice(['PASSIVE', 'RESTART', 'TRUNCATE'])});")
     shell.send("\n".join(batch))
-    acknowledged = next_row - 1
     until = next_row + draw.randrange(count)
     if shell.lines_until(f"done {until}") is None:
         sys.exit(f"seed {SEED}: the shell ended by itself")
-    acknowledged = until
     shell.kill()
-    return acknowledged, next_row + count - 1
+    return until, next_row + count - 1
 
 
 def main():
+    print(f"seed {SEED}", flush=True)  # whatever ends the test
     draw = random.Random(SEED)
     with tempfile.TemporaryDirectory() as directory:
         url = f"file://{directory}/replica"
-        shell = Shell(directory)
+        shell = Shell(directory, MODULE)
         shell.ask(f"SELECT litestream_replicate('{url}', '{{\"sync_interval\":\"50ms\"}}');")
         shell.ask("CREATE TABLE t(n INTEGER PRIMARY KEY, b);")
         generation = shell.ask("SELECT litestream_sync();")[0].split("/")[0]
@@ -106,7 +50,7 @@ def main():
         generations = 1
         for kill in range(KILLS):
             acknowledged, sent = write_until_killed(draw, shell, next_row)
-            shell = Shell(directory)
+            shell = Shell(directory, MODULE)
             last = int(shell.ask("SELECT max(n) FROM t;")[0])
             if not acknowledged <= last <= sent:
                 sys.exit(f"seed {SEED}, kill {kill}: acknowledged {acknowledged}, found {last}")
