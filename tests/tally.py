@@ -4,7 +4,8 @@
     tally.py BROKEN LOG...
 
 BROKEN is a text file with one line for each thing that failed beside the tests (a build, a file left
-behind); each counts as a failure. LOG is a meson testlog.json, named after its build folder.
+behind); each counts as a failure. LOG is a meson testlog.json, named after its build folder. The end of what
+each failed test printed is repeated here, where it is found when only the end of a long log was kept.
 """
 import json
 import os
@@ -12,16 +13,18 @@ import sys
 
 PASSED = {'OK', 'EXPECTEDFAIL'}
 SKIPPED = {'SKIP'}
+LAST_LINES = 60
 
 
 def outcomes(path):
-    """Yields (build: test, result) for each test in a log."""
+    """Yields (build: test, result, what it printed) for each test in a log."""
     build = os.path.basename(path).removesuffix('.json')
     with open(path, encoding='utf-8', errors='replace') as log:
         for line in log:
             if line.strip():
                 test = json.loads(line)
-                yield f"{build}: {test['name']}", test['result']
+                printed = (test.get('stdout') or '') + (test.get('stderr') or '')
+                yield f"{build}: {test['name']}", test['result'], printed
 
 
 def main(arguments, strict, output=sys.stdout):
@@ -32,13 +35,14 @@ def main(arguments, strict, output=sys.stdout):
     for path in logs:
         if not os.path.exists(path):  # an unmatched build*.json of the shell
             continue
-        for name, result in outcomes(path):
+        for name, result, printed in outcomes(path):
             if result in PASSED:
                 passed.append(name)
             elif result in SKIPPED:
                 skipped.append(name)
             else:
                 failed.append(f'{name} ({result.lower()})')
+                print(f'--- {name}', *printed.splitlines()[-LAST_LINES:], sep='\n', file=output)
     if not passed and not failed:
         failed.append('no test was run')
     for name in failed:

@@ -32,8 +32,8 @@ class TallyTest(unittest.TestCase):
 
     def test_a_failure_and_a_time_out_are_named_and_fail_the_run(self):
         lines, status = self.tally({'build': [('a', 'FAIL'), ('b', 'TIMEOUT'), ('c', 'OK')]})
-        self.assertEqual(lines, ['failed: build: a (fail)', 'failed: build: b (timeout)',
-                                 '1 passed, 2 failed, 0 skipped'])
+        self.assertEqual(lines, ['--- build: a', 'FAIL', '--- build: b', 'FAIL', 'failed: build: a (fail)',
+                                 'failed: build: b (timeout)', '1 passed, 2 failed, 0 skipped'])
         self.assertEqual(status, 1)
 
     def test_a_skip_is_named_and_fails_only_a_strict_run(self):
