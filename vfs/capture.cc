@@ -61,6 +61,8 @@ Result<Capture::Progress> Capture::try_look() {
     // Not mapped, or a writer is between the two copies of the header: its unlock rings again.
     const auto header = database_.wal_index_header();
     if (!header) return Progress::kDone;
+    // Opened again since the first line: this may be the header of the new opening, which its evidence precedes.
+    if (database_.has_evidence()) return Progress::kAgain;
     LITESTREAM_ASSIGN(const bool is_ours, take_lock());
     if (!is_ours) {
         stand_by(*header);

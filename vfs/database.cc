@@ -80,6 +80,11 @@ std::optional<OpenEvidence> Database::take_evidence() {
     return std::exchange(evidence_, std::nullopt);
 }
 
+bool Database::has_evidence() const {
+    const std::lock_guard lock(state_mutex_);
+    return evidence_.has_value();
+}
+
 void Database::on_map(const void* handle, const volatile void* region0) {
     {
         const std::lock_guard lock(shm_mutex_);

@@ -130,6 +130,7 @@ class Database {
     bool take_ring() { return rung_.load() && rung_.exchange(false); }
     bool has_rung() const { return rung_.load(); }
     std::optional<OpenEvidence> take_evidence();
+    bool has_evidence() const;
     void publish_captured(const CapturedLife& current, const CapturedLife& previous);
     void set_capture_error(const std::string& message);
     void stand_by(const std::string& why);
