@@ -61,7 +61,8 @@ Result<Capture::Progress> Capture::try_look() {
     // Not mapped, or a writer is between the two copies of the header: its unlock rings again.
     const auto header = database_.wal_index_header();
     if (!header) return Progress::kDone;
-    // Opened again since the first line: this may be the header of the new opening, which its evidence precedes.
+    // Opened again since the first line: this may be the header of the new opening, which its evidence
+    // precedes.
     if (database_.has_evidence()) return Progress::kAgain;
     LITESTREAM_ASSIGN(const bool is_ours, take_lock());
     if (!is_ours) {
@@ -121,7 +122,10 @@ Status Capture::open_store() {
 Status Capture::start(const WalIndexHeader& header, const OpenEvidence& evidence) {
     LITESTREAM_TRY(open_store());
     LITESTREAM_TRY(wal_.open(database_.wal_path()));
-    if (auto reason = cannot_continue(header, evidence)) return begin_generation(*reason, header);
+    if (auto reason = cannot_continue(header, evidence)) {
+        LITESTREAM_TRY(begin_generation(*reason, header));
+        database_.end_promotion();
+    }
     return {};
 }
 
@@ -129,6 +133,7 @@ Status Capture::start(const WalIndexHeader& header, const OpenEvidence& evidence
 std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header,
                                                     const OpenEvidence& evidence) {
     const SegmentStore& store = database_.store();
+    if (auto reason = database_.promoted(); !reason.empty()) return reason;
     if (store.generation().empty()) {
         return has_lost_store_ ? "the meta directory was removed or replaced" : "no generation exists";
     }

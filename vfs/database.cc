@@ -154,6 +154,10 @@ bool Database::may_restart() {
 
 bool Database::drain() {
     const auto header = wal_index_header();
+    if (is_replica()) {
+        is_drained_.store(header && applied_at(*header) == applied_state());
+        return true;
+    }
     is_drained_.store(header && wants_capture_.load() && is_captured(*header));
     if (!header || !wants_capture_.load() || is_drained_.load()) return true;
     ring();
@@ -178,8 +182,8 @@ void Database::on_exclusive_unlock(ByteView first_bytes) {
     if (!wal_deleted_.exchange(false) || !is_drained_.load()) return;
     struct stat status = {};
     if (::stat(path_.c_str(), &status) != 0) return;
-    const Status written =
-        write_clean_close(store_.path(), path_, first_bytes, store_.end(), status.st_mode & 0666);
+    const Status written = write_clean_close(store_.path(), path_, first_bytes,
+                                             is_replica() ? applied() : store_.end(), status.st_mode & 0666);
     if (!written) log_line("litestream: clean close not recorded: " + written.error().message);
 }
 

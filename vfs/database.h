@@ -8,12 +8,15 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "shared/store/replica_target.h"
 #include "shared/store/segment_store.h"
 #include "vfs/exclusive_wal.h"
 #include "vfs/wal_index.h"
@@ -73,6 +76,26 @@ class Database {
     // The application's last handle is going: only handles of ours come now.
     void set_closing() { is_closing_.store(true); }
     bool is_closing() const { return is_closing_.load(); }
+
+    // --- A live replica ---
+
+    // Read-only through our VFS but for the applier; never captured. Found at the first open by the file
+    // `applied` in the meta directory, begun and ended here (the file is made and removed).
+    bool is_replica() const { return is_replica_.load(); }
+    Status begin_replica();  // kInput: it is captured; unreplicate and close it first
+    // Promotion. Once capture is wanted, a generation begins for this reason.
+    Status end_replica(const std::string& reason);
+    std::string promoted() const;  // that reason, until the generation has begun; ""
+    void end_promotion();
+    // Where the replica is, and when the last commit was made there (0: unknown).
+    Position applied() const;
+    std::int64_t applied_commit_ms() const;
+    // The applier: from now on the database is at `state` as long as its wal-index says `header`.
+    void publish_applied(const SourceState& state, const WalIndexHeader& header);
+    // Of a moment that is not long past; nullopt: not known (any more).
+    std::optional<SourceState> applied_at(const WalIndexHeader& header) const;
+    // False: not within the time, or `stop` said so (asked four times a second).
+    bool wait_applied(const Position& position, int timeout_ms, const std::function<bool()>& stop = nullptr);
 
     // --- Called from VFS callbacks, on SQLite's threads ---
 
@@ -142,6 +165,7 @@ class Database {
     bool is_captured(const WalIndexHeader& header) const;
     bool is_last_mapping(const void* handle) const;
     std::optional<WalIndexHeader> mapped_header() const;
+    std::optional<SourceState> applied_state() const;
 
     const std::string path_;
     CaptureThread& thread_;
@@ -150,6 +174,7 @@ class Database {
 
     std::atomic<bool> wants_capture_ = false;
     std::atomic<bool> is_closing_ = false;
+    std::atomic<bool> is_replica_ = false;
     std::atomic<bool> rung_ = false;
     std::atomic<bool> has_written_ = false;  // a commit of this process, perhaps captured by nobody
     std::atomic<bool> is_standing_by_ = false;
@@ -181,6 +206,12 @@ class Database {
     CapturedLife current_;
     CapturedLife previous_;
     std::string capture_error_;
+    struct Applied {
+        SourceState state;
+        WalIndexHeader header;
+    };
+    std::deque<Applied> applied_;       // the newest one last
+    std::string promoted_;              // reason of the generation that is to begin
     std::uint64_t stand_by_looks_ = 0;  // looks that found another process at work
     friend class ImagePin;
     friend class NoPins;

@@ -46,6 +46,7 @@ int lock_exclusive(ShimFile* self) {
 int x_lock(sqlite3_file* file, int level) {
     ShimFile* self = ShimFile::from(file);
     const bool is_exclusive = level == SQLITE_LOCK_EXCLUSIVE && !is_forked_child();
+    if (level == SQLITE_LOCK_RESERVED && self->db().is_replica()) return SQLITE_READONLY;
     return is_exclusive ? lock_exclusive(self) : lock_file_below(self, level);
 }
 
@@ -95,13 +96,28 @@ void note_pragma(ShimFile* self, const char* const* pragma) {
     if (is("journal_mode")) self->leaves_wal = sqlite3_stricmp(pragma[2], "wal") != 0;
 }
 
+// Pragmas that would take a live replica out of WAL mode or lock its readers out: SQLite does not ask for
+// WRITE.
+bool is_refused_on_replica(ShimFile* self, char** pragma) {
+    if (!self->db().is_replica() || !(self->leaves_wal || self->wants_exclusive)) return false;
+    self->leaves_wal = self->wants_exclusive = false;
+    pragma[0] = sqlite3_mprintf(
+        "attempt to write a readonly database: %s is not changed on a live replica; "
+        "SELECT litestream_stream_stop('{\"promote\":true}') makes it writable",
+        pragma[1]);
+    return true;
+}
+
 int x_file_control(sqlite3_file* file, int op, void* arg) {
     ShimFile* self = ShimFile::from(file);
     if (op == kFcntlShimFile) {
         *static_cast<ShimFile**>(arg) = self;
         return SQLITE_OK;
     }
-    if (op == SQLITE_FCNTL_PRAGMA) note_pragma(self, static_cast<char**>(arg));
+    if (op == SQLITE_FCNTL_PRAGMA) {
+        note_pragma(self, static_cast<char**>(arg));
+        if (is_refused_on_replica(self, static_cast<char**>(arg))) return SQLITE_ERROR;
+    }
     // Without locks on the wal-index this is where a commit is public; with them, the WRITE unlock was.
     const bool is_commit = op == SQLITE_FCNTL_COMMIT_PHASETWO && self->holds_exclusive;
     if (is_commit && !is_forked_child()) self->db().on_exclusive_commit();
@@ -173,10 +189,19 @@ void note_lock(ShimFile* self, int first, int count, int flags) {
         self->holds_checkpoint = is_lock;
 }
 
+// WRITE for a transaction, which holds a READ lock by then (wal.c, sqlite3WalBeginWriteTransaction). Without
+// one it is for a recovery, and with CKPT for a checkpoint, which a replica's readers may do.
+bool is_refused_on_replica(ShimFile* self, int first, int flags) {
+    const bool is_for_writing = first == kWriteLock && (flags & SQLITE_SHM_LOCK) != 0 &&
+                                self->read_lock >= 0 && !self->holds_checkpoint;
+    return is_for_writing && self->db().is_replica();
+}
+
 int x_shm_lock(sqlite3_file* file, int first, int count, int flags) {
     ShimFile* self = ShimFile::from(file);
     const bool is_exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
     const bool is_lock = (flags & SQLITE_SHM_LOCK) != 0;
+    if (is_exclusive && is_refused_on_replica(self, first, flags)) return SQLITE_READONLY;
     if (is_exclusive && !is_forked_child()) {
         const bool is_reset = first == kReadLock1 && count == kReadMarks - 1;
         if (is_reset) {

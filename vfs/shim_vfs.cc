@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "shared/base/file.h"
+#include "vfs/applied_log.h"
 #include "vfs/shim_file.h"
 #include "vfs/wal_file.h"
 
@@ -48,7 +49,12 @@ void open_database(ShimFile* self, const char* name) {
     self->is_internal = t_internal_opens > 0;
     self->database = new std::shared_ptr<Database>(g_registry->acquire(name, self->is_internal));
     if (self->is_internal) return;
-    if (is_by_name(name) || file_exists(self->db().store().path())) self->db().want_capture();
+    Database& database = self->db();
+    const bool is_replica = file_exists(AppliedLog::path_in(database.store().path()));
+    if (is_replica && !database.wants_capture()) (void)database.begin_replica();
+    if (!database.is_replica() && (is_by_name(name) || file_exists(database.store().path()))) {
+        database.want_capture();
+    }
     g_registry->tell_open(*self->database, name);
 }
 
@@ -215,6 +221,8 @@ BelowFile open_below(const std::string& path) {
     }
     return file;
 }
+
+const char* below_vfs_name() { return g_below->zName; }
 
 bool is_forked_child() { return g_is_forked_child.load(std::memory_order_relaxed); }
 

@@ -44,6 +44,9 @@ struct CloseBelow {
 using BelowFile = std::unique_ptr<sqlite3_file, CloseBelow>;
 BelowFile open_below(const std::string& path);
 
+// The VFS below ours, as sqlite3_open_v2 wants it: for connections that nothing of ours watches.
+const char* below_vfs_name();
+
 // After fork() the child passes through: no capture, no gate (design: locks and threads stay with the
 // parent).
 bool is_forked_child();

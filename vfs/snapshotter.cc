@@ -130,8 +130,26 @@ class PinnedImage final : public DatabaseImage {
     std::unordered_map<std::uint32_t, std::uint32_t> newest_frame_;  // by page number
 };
 
+// Of a live replica: what its upstream calls this moment.
+Result<Trailer> trailer_of_replica(const Database& database, const WalIndexHeader& header) {
+    const auto state = database.applied_at(header);
+    if (!state) return busy(database, "what it was at that moment is not known any more");
+    Trailer trailer;
+    trailer.kind = Trailer::Kind::kSnapshot;
+    trailer.generation = state->position.generation;
+    trailer.index = state->position.index;
+    trailer.start_offset = trailer.end_offset = state->position.offset;
+    trailer.end_checksum = state->chain;
+    if (state->has_header) trailer.salts = state->header.salts;
+    trailer.page_size = header.page_size;
+    trailer.page_count = header.page_count;
+    trailer.commits = {{state->position.offset, state->time_ms != 0 ? state->time_ms : wall_clock_ms()}};
+    return trailer;
+}
+
 // What the wal-index header of the pinned moment is as a position. kBusy: capture does not know (any more).
 Result<Trailer> trailer_of(const Database& database, const WalIndexHeader& header) {
+    if (database.is_replica()) return trailer_of_replica(database, header);
     CapturedLife current;
     CapturedLife previous;
     database.captured_lives(current, previous);
@@ -224,7 +242,7 @@ Image pin_transaction(Database& database) {
     LITESTREAM_ASSIGN(Connection connection, open_connection(database));
     LITESTREAM_ASSIGN(const WalIndexHeader header, begin_read(connection.get(), database));
     hold->set_connection(std::move(connection));
-    database.wait_captured(kCaptureTimeoutMs);
+    if (!database.is_replica()) database.wait_captured(kCaptureTimeoutMs);
     LITESTREAM_ASSIGN(Trailer trailer, trailer_of(database, header));
     LITESTREAM_TRY(complete_size(hold->connection(), trailer));
     const bool reads_wal = hold->reads_wal();

@@ -42,6 +42,7 @@ struct WalHeader {
     std::array<std::uint8_t, kWalHeaderSize> encode() const;  // computes the checksum afresh
     // kCorrupt says which rule is broken: length, magic, version, page size, checksum.
     static Result<WalHeader> decode(ByteView bytes);
+    bool operator==(const WalHeader&) const = default;
 };
 
 struct FrameHeader {
