@@ -27,14 +27,20 @@ have_sqlite() { have pkg-config && pkg-config --exists 'sqlite3 >= 3.32'; }
 have_static_lz4() {
     have g++ && have pkg-config && pkg-config --exists liblz4 && [ -f "$(g++ -print-file-name=liblz4.a)" ]
 }
+have_static_openssl() {
+    have g++ && have pkg-config && pkg-config --exists openssl && [ -f "$(g++ -print-file-name=libssl.a)" ] &&
+        [ -f "$(g++ -print-file-name=libcrypto.a)" ]
+}
 have_doctest() { [ -f /usr/include/doctest/doctest.h ] || [ -f /usr/local/include/doctest/doctest.h ]; }
 have_clang_runtime() {
     have clang++ && ls "$(clang++ -print-resource-dir)"/lib/*/libclang_rt.fuzzer*.a >/dev/null 2>&1
 }
 
-boost_in() {  # an include folder: is there a Boost with JSON and URL?
-    [ -f "$1/boost/version.hpp" ] && [ -f "$1/boost/json/src.hpp" ] && [ -f "$1/boost/url/src.hpp" ] &&
-        [ "$(sed -n 's/^#define BOOST_VERSION \([0-9]*\).*/\1/p' "$1/boost/version.hpp")" -ge 108100 ]
+boost_in() {  # an include folder: is there a Boost with JSON, URL, Asio and Beast?
+    for header in version.hpp json/src.hpp url/src.hpp asio.hpp beast/http.hpp; do
+        [ -f "$1/boost/$header" ] || return 1
+    done
+    [ "$(sed -n 's/^#define BOOST_VERSION \([0-9]*\).*/\1/p' "$1/boost/version.hpp")" -ge 108100 ]
 }
 have_system_boost() {
     for include in ${BOOST_ROOT:+"$BOOST_ROOT/include" "$BOOST_ROOT"} /usr/local/include /usr/include; do
@@ -55,6 +61,7 @@ look() {  # sets `missing`; `boost` and `clang-runtime` get their package's name
     need sqlite3 have sqlite3
     need libsqlite3-dev have_sqlite
     need liblz4-dev have_static_lz4
+    need libssl-dev have_static_openssl
     need doctest-dev have_doctest  # tests/ is configured with the rest, also where no test is built
     need boost have_boost
     [ "$tests" = no ] && return
