@@ -111,12 +111,15 @@ Status SegmentStore::Draft::publish(Trailer trailer) {
     LITESTREAM_TRY(payload_->finish(&trailer));
     // Nobody but this thread makes segments here: a file of this name is one that find_tail() did not want.
     LITESTREAM_TRY(file_->publish(Durability::kNone, Replace::kAllowed));
-    const std::uint64_t disk_bytes = (payload_->size_bytes() + kBlock - 1) / kBlock * kBlock;
-    store_.publish(
-        {trailer.generation, trailer.index, trailer.start_offset, trailer.end_offset, disk_bytes, 0},
-        &trailer);
+    return store_.publish_file(trailer, payload_->size_bytes());
+}
+
+Status SegmentStore::publish_file(const Trailer& trailer, std::uint64_t size_bytes) {
+    const std::uint64_t disk_bytes = (size_bytes + kBlock - 1) / kBlock * kBlock;
+    publish({trailer.generation, trailer.index, trailer.start_offset, trailer.end_offset, disk_bytes, 0},
+            &trailer);
     // The position file is information for people and for Litestream: the segment counts without it.
-    return store_.write_position({trailer.generation, trailer.index, trailer.start_offset});
+    return write_position({trailer.generation, trailer.index, trailer.start_offset});
 }
 
 void SegmentStore::publish(const SegmentRef& segment, const Trailer* trailer) {

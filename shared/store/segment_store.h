@@ -30,6 +30,7 @@
 
 #include "shared/base/directory.h"
 #include "shared/format/segment.h"
+#include "shared/store/staged_bytes.h"
 
 namespace litestream {
 
@@ -78,6 +79,11 @@ class SegmentStore {
 
     Status begin_generation(const std::string& generation, const std::string& reason);
     Status begin_index(std::uint64_t index, ByteView wal_header);
+    // A live replica's: what is here goes, and the store begins at `position`, in the middle of an index as a
+    // rule, whose WAL begins with `wal_header` (empty where the offset is 0).
+    Status begin_generation_at(const Position& position, ByteView wal_header, const std::string& reason);
+    // A segment as another store made it, trailer and all; it continues what is here.
+    Status store_received(const StagedBytes& segment, const Trailer& trailer);
 
     // One segment on its way. Disappears unless published.
     class Draft {
@@ -150,6 +156,8 @@ class SegmentStore {
     void unsubscribe(int id);  // waits until it is not being called
 
   private:
+    void drop_all();
+    Status publish_file(const Trailer& trailer, std::uint64_t size_bytes);
     Status load_generation(const std::string& generation);
     Status load_index(const std::string& generation, std::uint64_t index);
     Status find_tail();

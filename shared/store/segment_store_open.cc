@@ -140,9 +140,11 @@ Status SegmentStore::load_index(const std::string& generation, std::uint64_t ind
         struct stat status = {};
         const std::string path = join_path(full(index_path(generation, index)), entry.name);
         if (::lstat(path.c_str(), &status) != 0) return system_error(errno, path, "stat");
-        if (!found.empty()) found.back().end = *offset;
+        // The store of a live replica may have frames from the middle of an index only, behind its header.
+        if (!found.empty() && !found.back().is_header()) found.back().end = *offset;
+        const std::uint64_t end = *offset == 0 ? kWalHeaderSize : *offset;
         found.push_back(
-            {generation, index, *offset, *offset, on_disk(static_cast<std::uint64_t>(status.st_size)), 0});
+            {generation, index, *offset, end, on_disk(static_cast<std::uint64_t>(status.st_size)), 0});
     }
     // Where the last one of an index ends, only its trailer tells.
     if (!found.empty()) {
