@@ -9,6 +9,7 @@
 #include "shared/base/crc32.h"
 #include "shared/base/directory.h"
 #include "shared/base/text.h"
+#include "shared/format/stream_record.h"
 
 namespace litestream {
 
@@ -19,11 +20,6 @@ constexpr std::size_t kSlots = 512;
 constexpr std::size_t kCrcOffset = 108;
 
 using Slot = std::array<std::uint8_t, kSlotSize>;
-
-std::uint64_t generation_number(const std::string& generation) {
-    const auto number = parse_hex(generation, "generation");
-    return number ? *number : 0;
-}
 
 void store_checksum(std::uint8_t* out, const WalChecksum& checksum) {
     store_be32(out, checksum.s0);

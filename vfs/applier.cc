@@ -36,6 +36,13 @@ struct CloseConnection {
 };
 using Connection = std::unique_ptr<sqlite3, CloseConnection>;
 
+// Another schema under the same schema cookie would leave open connections with the one that they have read.
+// The next page 1 of the source brings back its own.
+void renew_cookie(ByteSpan first_page, std::uint32_t old_cookie) {
+    std::uint8_t* cookie = first_page.data() + 40;
+    if (load_be32(cookie) == old_cookie) store_be32(cookie, old_cookie ^ 0x40000000);
+}
+
 bool is_same_content(const WalIndexHeader& a, const WalIndexHeader& b) {
     return a.frame_count == b.frame_count && a.salts == b.salts && a.frame_checksum == b.frame_checksum;
 }
@@ -309,9 +316,11 @@ Status Applier::apply_image(const File& image, std::uint32_t page_size, std::uin
                          ", the primary's is " + std::to_string(page_size) + "; follow it with a new file");
     }
     self.expected.reset();
+    const auto old_cookie = static_cast<std::uint32_t>(self.ask("PRAGMA schema_version"));
     Bytes page(page_size);
     for (; first <= last; ++first) {
         LITESTREAM_TRY(image.read_exactly_at(std::uint64_t{first - 1} * page_size, page));
+        if (first == 1 && last > 1) renew_cookie(page, old_cookie);
         LITESTREAM_TRY(add_page(first, page));
     }
     LITESTREAM_TRY(end_commit(page_count, state));

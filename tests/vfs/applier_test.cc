@@ -311,3 +311,24 @@ TEST_CASE_FIXTURE(Followed, "an image of another page size is refused") {
     CHECK(refused.error().message.find("page size is 4096") != std::string::npos);
     CHECK(Connection(path, kStock).text("SELECT count(*) FROM mine") == "0");
 }
+
+TEST_CASE_FIXTURE(Followed,
+                  "an image with another schema and the same cookie is understood by open connections") {
+    make_source();
+    {
+        Connection other(path, kStock);
+        other.exec("PRAGMA journal_mode=WAL; CREATE TABLE mine(a)");
+        CHECK(other.text("PRAGMA schema_version") == source->text("PRAGMA schema_version"));
+    }
+    open_host();
+    Connection reader(path, kStock);
+    CHECK(reader.text("SELECT count(*) FROM mine") == "0");
+    open_applier();
+
+    require(apply_image());
+
+    CHECK(reader.text("SELECT count(*) FROM t") == "1");
+    source->exec("PRAGMA user_version=1");
+    require(apply());
+    CHECK(reader.text("PRAGMA schema_version") == source->text("PRAGMA schema_version"));
+}

@@ -17,7 +17,7 @@
 namespace litestream::test {
 
 constexpr const char* kStock = "unix";
-constexpr const char* kGeneration = "00000000000000aa";
+constexpr const char* kGeneration = "f0000000000000aa";
 
 struct Followed {
     TempDirectory directory;

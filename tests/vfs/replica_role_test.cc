@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(Followed, "promoted: the same connection writes, in a new gene
     REQUIRE(database().wait_captured(30'000));
     CHECK(database().store().generation() != kGeneration);
     CHECK(database().store().generation_reason() ==
-          "promoted from 00000000000000aa/0000000000000000:" + std::string("0000000000003068"));
+          "promoted from f0000000000000aa/0000000000000000:" + std::string("0000000000003068"));
     CHECK(host->text("SELECT count(*) FROM t") == "5");
     CHECK(!database().is_replica());
 }
