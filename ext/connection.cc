@@ -1,5 +1,6 @@
 #include "ext/connection.h"
 
+#include <cstdlib>
 #include <vector>
 
 #include "vfs/shim_vfs.h"
@@ -114,6 +115,12 @@ std::string journal_mode(sqlite3* connection, const std::string& schema) {
     return mode ? mode->value_or("") : "";
 }
 
+std::optional<std::uint32_t> page_size(sqlite3* connection, const std::string& schema) {
+    auto size = query_text(connection, "PRAGMA " + quote_name(schema) + ".page_size");
+    if (!size || !*size) return std::nullopt;
+    return static_cast<std::uint32_t>(std::strtoul((*size)->c_str(), nullptr, 10));
+}
+
 void touch(sqlite3* connection, const Target& target) {
     if (sqlite3_get_autocommit(connection) == 0) return;
     (void)query_text(connection, "SELECT count(*) FROM " + quote_name(target.schema) + ".sqlite_master");
@@ -126,8 +133,17 @@ void touch_all(sqlite3* connection) {
     }
 }
 
+Status refuse_replica(const Target& target) {
+    if (!target.database->is_replica()) return {};
+    return bad_input(target.schema +
+                     " is a live replica, which is not replicated from here: replicate on the "
+                     "primary, or promote first: SELECT "
+                     "litestream_stream_stop('{\"promote\":true}')");
+}
+
 std::optional<std::string> why_not_captured(sqlite3* connection, const Target& target) {
     if (!target.database) return target.why;
+    if (auto status = refuse_replica(target); !status) return status.error().message;
     if (!target.database->wants_capture()) {
         return target.schema +
                " was opened through the default VFS, and nobody asked for its capture; "

@@ -34,11 +34,15 @@ Status refuse_transaction(const Call& call);
 
 // The journal mode, "" if it cannot be told now.
 std::string journal_mode(sqlite3* connection, const std::string& schema);
+// nullopt: it cannot be told now.
+std::optional<std::uint32_t> page_size(sqlite3* connection, const std::string& schema);
 // Makes SQLite open the WAL, so that capture can see it: one read, outside transactions only. A failure is
 // no error here: the wait for capture that follows tells.
 void touch(sqlite3* connection, const Target& target);
 // All schemas that are ours.
 void touch_all(sqlite3* connection);
+// A live replica has nothing to capture or replicate: that is its primary's.
+Status refuse_replica(const Target& target);
 // nullopt: captured (or about to be). Otherwise why no commit can be, and the way out.
 std::optional<std::string> why_not_captured(sqlite3* connection, const Target& target);
 // Touch, and wait until everything committed so far is captured.

@@ -28,6 +28,15 @@ Result<SqlValue> litestream_wait(const Call& call);      // (position [,timeout 
 Result<SqlValue> litestream_snapshot(const Call& call);  // ([name_or_url [,schema]])
 Result<SqlValue> litestream_run(const Call& call);       // ([seconds])
 
+// functions_stream.cc
+Result<SqlValue> litestream_stream(const Call& call);       // (url [,options [,schema]])
+Result<SqlValue> litestream_stream_stop(const Call& call);  // ([options [,schema]])
+Result<SqlValue> litestream_lag(const Call& call);          // ([schema])
+
+// functions_serve.cc
+Result<SqlValue> litestream_serve(const Call& call);       // (address [,options])
+Result<SqlValue> litestream_serve_stop(const Call& call);  // ()
+
 // functions_restore.cc
 Result<SqlValue> litestream_restore(const Call& call);  // (url, path [,options])
 

@@ -8,6 +8,7 @@
 #include "ext/replica_directory.h"
 #include "ext/replica_setup.h"
 #include "ext/runtime.h"
+#include "ext/wal_mode.h"
 #include "shared/base/clock.h"
 #include "shared/replica/owner.h"
 
@@ -15,66 +16,6 @@ namespace litestream {
 namespace {
 
 constexpr std::int64_t kCaptureStartMs = 10'000;
-
-// Changes the journal mode to WAL if need be, and back again unless the change is kept.
-class WalMode {
-  public:
-    static Result<WalMode> enter(sqlite3* connection, const std::string& schema) {
-        WalMode mode(connection, schema);
-        const std::string before = journal_mode(connection, schema);
-        if (before == "wal") return mode;
-        auto now = mode.change("wal");
-        if (!now) return std::move(now).error().context("cannot change journal_mode to wal");
-        if (*now != "wal") {
-            return bad_input("journal_mode stays " + *now + ": " + schema + " cannot be a WAL database here");
-        }
-        mode.before_ = before;
-        return mode;
-    }
-    WalMode(WalMode&& other) noexcept
-        : connection_(other.connection_),
-          schema_(std::move(other.schema_)),
-          before_(std::move(other.before_)) {
-        other.keep();
-    }
-    WalMode& operator=(WalMode&&) = delete;
-    ~WalMode() {
-        if (has_changed()) (void)change(before_);
-    }
-
-    bool has_changed() const { return !before_.empty(); }
-    void keep() { before_.clear(); }
-
-  private:
-    WalMode(sqlite3* connection, const std::string& schema) : connection_(connection), schema_(schema) {}
-    Result<std::string> change(const std::string& mode) const {
-        LITESTREAM_ASSIGN(auto now,
-                          query_text(connection_, "PRAGMA " + quote_name(schema_) + ".journal_mode=" + mode));
-        return now.value_or("unknown");
-    }
-
-    sqlite3* connection_;
-    std::string schema_;
-    std::string before_;  // empty: nothing to undo
-};
-
-// Wanted from here on, and not any more if the call fails.
-class WantedCapture {
-  public:
-    explicit WantedCapture(Database& database) : database_(database), was_wanted_(database.wants_capture()) {
-        database_.want_capture();
-    }
-    WantedCapture(const WantedCapture&) = delete;
-    WantedCapture& operator=(const WantedCapture&) = delete;
-    ~WantedCapture() {
-        if (!was_wanted_) database_.unwant_capture();
-    }
-    void keep() { was_wanted_ = true; }
-
-  private:
-    Database& database_;
-    bool was_wanted_;
-};
 
 Status check_read_only(const Call& call, const Target& target) {
     if (sqlite3_db_readonly(call.connection(), target.schema.c_str()) != 1) return {};
@@ -118,6 +59,7 @@ Result<SqlValue> adopt_present(Replication& replication, NewReplica replica) {
 
 Result<SqlValue> replicate(const Call& call, const Target& target, const ReplicateOptions& options) {
     LITESTREAM_TRY(check_read_only(call, target));
+    LITESTREAM_TRY(refuse_replica(target));
     const auto replication = runtime().replication_of(target.database);
     LITESTREAM_ASSIGN(NewReplica replica, prepare_replica(*replication, options));
     if (replica.present) return adopt_present(*replication, std::move(replica));

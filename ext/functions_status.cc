@@ -5,57 +5,15 @@
 #include "ext/connection.h"
 #include "ext/functions.h"
 #include "ext/runtime.h"
-#include "ext/status.h"
-#include "shared/base/clock.h"
+#include "ext/service_status.h"
+#include "ext/upstream.h"
 #include "shared/base/json.h"
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
 namespace {
 
-namespace json = boost::json;
-
 constexpr std::int64_t kPositionWaitMs = 1000;
-
-json::value or_null(const std::string& text) {
-    if (text.empty()) return nullptr;
-    return json::value(text);
-}
-
-json::value to_json(const std::optional<ValidationResult>& validation) {
-    if (!validation) return nullptr;
-    return json::object{{"time", format_time(validation->time_ms)},
-                        {"ok", validation->ok},
-                        {"position", or_null(validation->position.to_string())},
-                        {"error", or_null(validation->error)}};
-}
-
-json::object to_json(const ReplicaMember& member) {
-    const ReplicatorStatus replica = member.status();
-    const auto lag = lag_seconds(replica);
-    json::object object;
-    object["name"] = replica.name;
-    object["url"] = replica.url;
-    object["state"] = replica.state;
-    object["position"] = or_null(replica.position.to_string());
-    object["lag_seconds"] = lag ? json::value(*lag) : json::value(nullptr);
-    object["last_error"] = or_null(replica.last_error);
-    object["validation"] = to_json(member.last_validation());
-    return object;
-}
-
-json::array replicas_json(const Replication* replication) {
-    json::array array;
-    if (replication == nullptr) return array;
-    for (const auto& member : replication->members()) array.push_back(to_json(*member));
-    return array;
-}
-
-json::value page_size(sqlite3* connection, const std::string& schema) {
-    auto size = query_text(connection, "PRAGMA " + quote_name(schema) + ".page_size");
-    if (!size || !*size) return nullptr;
-    return std::strtoll((*size)->c_str(), nullptr, 10);
-}
 
 std::string file_name(sqlite3* connection, const Target& target) {
     if (target.database) return target.database->path();
@@ -65,36 +23,23 @@ std::string file_name(sqlite3* connection, const Target& target) {
 
 // The first thing that an operator should know: not captured, not followed, or in trouble.
 std::string why(sqlite3* connection, const Target& target, const Replication* replication) {
+    if (target.database && target.database->is_replica()) return why_replica(*replication, target.schema);
     if (auto reason = why_not_captured(connection, target)) return *std::move(reason);
     if (std::string reason = replication->why(); !reason.empty()) return reason;
     return target.database->capture_error();
 }
 
-json::object status_json(const Call& call, const Target& target) {
+std::string status_text(const Call& call, const Target& target) {
     sqlite3* connection = call.connection();
     const auto replication = target.database ? runtime().replication_of(target.database) : nullptr;
+    DatabaseFacts facts;
+    facts.path = file_name(connection, target);
     // The pragmas read from the database, if SQLite has not done so yet; only then its WAL is open.
-    const std::string mode = journal_mode(connection, target.schema);
-    const json::value size = page_size(connection, target.schema);
-    const DatabaseStatus status = replication ? status_of(*replication) : DatabaseStatus();
-    json::object object;
-    object["version"] = LITESTREAM_VERSION;
-    object["database"] = or_null(file_name(connection, target));
-    object["role"] = status.role();
-    object["why"] = or_null(why(connection, target, replication.get()));
-    object["journal_mode"] = or_null(mode);
-    object["page_size"] = size;
-    object["generation"] = or_null(status.generation);
-    object["generation_reason"] = or_null(status.generation_reason);
-    object["position"] = or_null(status.position.to_string());
-    object["pending_bytes"] = status.pending_bytes;
-    object["local_bytes"] = status.local_bytes;
-    object["replicas"] = replicas_json(replication.get());
-    object["upstream"] = nullptr;
-    object["server"] = nullptr;
-    object["streams"] = json::array();
-    object["synchronous"] = "OFF";
-    return object;
+    facts.journal_mode = journal_mode(connection, target.schema);
+    facts.page_size = page_size(connection, target.schema);
+    if (replication && facts.page_size) replication->note_page_size(*facts.page_size);
+    facts.why = why(connection, target, replication.get());
+    return to_indented_json(status_json(replication.get(), facts, runtime().http_service().status()));
 }
 
 }  // namespace
@@ -103,12 +48,15 @@ Result<SqlValue> litestream_version(const Call&) { return SqlValue(std::string(L
 
 Result<SqlValue> litestream_status(const Call& call) {
     LITESTREAM_ASSIGN(const Target target, find_target(call, 0));
-    return SqlValue(to_indented_json(status_json(call, target)));
+    return SqlValue(status_text(call, target));
 }
 
 Result<SqlValue> litestream_position(const Call& call) {
     LITESTREAM_ASSIGN(const Target target, find_target(call, 0));
     if (!target.database) return SqlValue();
+    if (target.database->is_replica()) {
+        return text_or_null(replica_state(*target.database).position.to_string());
+    }
     touch(call.connection(), target);
     if (why_not_captured(call.connection(), target)) return SqlValue();
     Waiting waiting(call.connection(), kPositionWaitMs);

@@ -49,6 +49,7 @@ Status sync_replicas(const Replication::Members& members, const SegmentStore& st
 }
 
 Result<SqlValue> sync(const Call& call, const Target& target, std::int64_t timeout_ms) {
+    LITESTREAM_TRY(refuse_replica(target));
     Waiting waiting(call.connection(), timeout_ms);
     LITESTREAM_TRY(wait_for_capture(call.connection(), target, waiting));
     SegmentStore& store = target.database->store();
@@ -62,8 +63,18 @@ Result<SqlValue> sync(const Call& call, const Target& target, std::int64_t timeo
     return text_or_null(end.to_string());
 }
 
+Result<SqlValue> wait_until_applied(const Call& call, const Target& target, const Position& position,
+                                    std::int64_t timeout_ms) {
+    (void)runtime().replication_of(target.database);  // follows what is remembered
+    Waiting waiting(call.connection(), timeout_ms);
+    const bool is_applied = target.database->wait_applied(position, waiting.left_ms(), waiting.stop());
+    if (!is_applied && waiting.is_interrupted()) return waiting.failure("");
+    return SqlValue(std::int64_t{is_applied});
+}
+
 Result<SqlValue> wait_for_position(const Call& call, const Target& target, const Position& position,
                                    std::int64_t timeout_ms) {
+    if (target.database->is_replica()) return wait_until_applied(call, target, position, timeout_ms);
     const auto members = replicas_of(target);
     if (members.empty()) return bad_input(kNoReplicas);
     Waiting waiting(call.connection(), timeout_ms);
@@ -92,6 +103,7 @@ Result<Replication::Members> chosen(const Replication& replication,
 
 Result<SqlValue> snapshot(const Call& call, const Target& target,
                           const std::optional<std::string>& name_or_url) {
+    LITESTREAM_TRY(refuse_replica(target));
     const auto replication = runtime().replication_of(target.database);
     replication->serve_requests();
     LITESTREAM_ASSIGN(const auto members, chosen(*replication, name_or_url));

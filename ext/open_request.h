@@ -1,6 +1,9 @@
-// The replica that is asked for where a database is opened: in its URI (`replica=URL`), or in the environment
-// (LITESTREAM_REPLICA_URL), read at each open. There `{name}` stands for the database's file name; without it
-// the URL can be only one database's, and is the first one's that is opened.
+// What is asked for where a database is opened, in its URI or in the environment, read at each open: a
+// replica
+// (`replica=URL`, LITESTREAM_REPLICA_URL), an upstream to follow (`upstream=URL`, LITESTREAM_UPSTREAM_URL),
+// an address to serve at (`serve=ADDR`, LITESTREAM_ADDR). In the environment `{name}` stands for the
+// database's file name; without it the value can be only one database's, and is the first one's that is
+// opened.
 //
 // Thread-safe. mutex_ is innermost.
 #pragma once
@@ -15,12 +18,18 @@ class OpenRequests {
   public:
     // `name`: as SQLite gives it to xOpen.
     std::optional<std::string> replica_of(const char* name);
+    std::optional<std::string> upstream_of(const char* name);
+    std::optional<std::string> address_of(const char* name);  // to serve at
 
   private:
-    std::optional<std::string> from_environment(const std::string& path);
+    std::optional<std::string> from_environment(const char* variable, const std::string& path,
+                                                std::string& first_database);
 
     std::mutex mutex_;
-    std::string first_database_;  // guarded by mutex_: whose the URL without {name} is
+    // Guarded by mutex_: whose the URL without {name} is.
+    std::string first_replicated_;
+    std::string first_follower_;
+    std::string first_served_;
 };
 
 }  // namespace litestream

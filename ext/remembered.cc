@@ -106,6 +106,21 @@ Result<ReplicaSpec> get_replica(const json::value& value) {
     return spec;
 }
 
+Result<UpstreamSpec> get_upstream(const json::value& value) {
+    if (!value.is_object()) return malformed("upstream");
+    UpstreamSpec upstream;
+    LITESTREAM_ASSIGN(upstream.url, get_text(value.get_object(), "url"));
+    const json::value* options = value.get_object().if_contains("options");
+    if (options == nullptr || !options->is_object()) return malformed("options");
+    const json::object& object = options->get_object();
+    LITESTREAM_ASSIGN(const std::string interval, get_text(object, "interval"));
+    LITESTREAM_ASSIGN(upstream.interval_ms, parse_duration_ms(interval));
+    if (object.contains("token_file")) {
+        LITESTREAM_ASSIGN(upstream.token_file, get_text(object, "token_file"));
+    }
+    return upstream;
+}
+
 Result<Remembered> parse_remembered(std::string_view text) {
     json::object object;
     LITESTREAM_TRY(parse_json_object(text, "it", object));
@@ -121,6 +136,9 @@ Result<Remembered> parse_remembered(std::string_view text) {
     for (const json::value& value : replicas->get_array()) {
         LITESTREAM_ASSIGN(ReplicaSpec spec, get_replica(value));
         remembered.replicas.push_back(std::move(spec));
+    }
+    if (const json::value* upstream = object.if_contains("upstream")) {
+        LITESTREAM_ASSIGN(remembered.upstream, get_upstream(*upstream));
     }
     return remembered;
 }
@@ -142,6 +160,13 @@ json::object to_json(const ReplicaSpec& spec) {
     return {{"name", spec.name}, {"url", spec.url}, {"options", options}};
 }
 
+json::object to_json(const UpstreamSpec& upstream) {
+    json::object options;
+    options["interval"] = format_duration(upstream.interval_ms);
+    if (!upstream.token_file.empty()) options["token_file"] = upstream.token_file;
+    return {{"url", upstream.url}, {"options", options}};
+}
+
 std::string to_text(const Remembered& remembered) {
     json::array replicas;
     for (const ReplicaSpec& spec : remembered.replicas) replicas.push_back(to_json(spec));
@@ -150,6 +175,7 @@ std::string to_text(const Remembered& remembered) {
     object["database"] = to_json(remembered.database);
     object["id"] = remembered.id;
     object["replicas"] = std::move(replicas);
+    if (remembered.upstream) object["upstream"] = to_json(*remembered.upstream);
     return to_indented_json(object) + "\n";
 }
 

@@ -5,7 +5,8 @@
 //    "database": {"path": ..., "device": ..., "inode": ..., "machine": ...},
 //    "id": 32 hex digits,                       the database's own, for as long as it stays what it is
 //    "replicas": [{"name": ..., "url": ..., "options": {"sync_interval": "1s", "snapshot_interval": "24h",
-//                  "retention": "24h", "validation_interval": "0s"}}]}
+//                  "retention": "24h", "validation_interval": "0s"}}],
+//    "upstream": {"url": ..., "options": {"interval": "1s", "token_file": ...}}}   of a live replica only
 //
 // It is followed only if directory and file belong to the effective user and nobody else can write them, and
 // if the database is the very file on the very machine that it names: a copy must not push to where the
@@ -32,6 +33,15 @@ struct ReplicaSpec {
     std::int64_t validation_interval_ms = 0;  // 0: never
 
     bool operator==(const ReplicaSpec&) const = default;
+};
+
+// What a live replica follows.
+struct UpstreamSpec {
+    std::string url;                  // without query
+    std::int64_t interval_ms = 1000;  // between looks into a directory
+    std::string token_file;           // its path; empty: none
+
+    bool operator==(const UpstreamSpec&) const = default;
 };
 
 // The options that are durations, as they are called in JSON and in a URL's query.
@@ -63,6 +73,7 @@ struct Remembered {
     DatabaseIdentity database;
     std::string id;
     std::vector<ReplicaSpec> replicas;
+    std::optional<UpstreamSpec> upstream;
 };
 
 // nullopt: nothing is remembered. An error says why the file cannot be trusted or read.

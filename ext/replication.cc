@@ -67,10 +67,12 @@ void Replication::start_remembered() {
     const auto actual = DatabaseIdentity::of(database_->path());
     if (!actual) return set_why("not_followed", actual.error().message);
     if (auto status = check_same_database((*remembered)->database, *actual); !status) {
+        if ((*remembered)->upstream && database_->is_replica()) return set_why_elsewhere(**remembered);
         if ((*remembered)->replicas.empty()) return;
         return set_why("not_followed", status.error().message);
     }
     id_ = (*remembered)->id;
+    if ((*remembered)->upstream && database_->is_replica()) start_following(*(*remembered)->upstream);
     for (const ReplicaSpec& spec : (*remembered)->replicas) start_or_keep(spec);
 }
 
@@ -202,6 +204,7 @@ Status Replication::remember(const std::vector<ReplicaSpec>& specs) {
     if (id_.empty()) id_ = random_hex(kIdBytes);
     remembered.id = id_;
     remembered.replicas = specs;
+    remembered.upstream = upstream();
     return write_remembered(database_->store().path(), remembered);
 }
 
@@ -273,6 +276,7 @@ void Replication::finish(int timeout_ms) {
 }
 
 void Replication::close() {
+    stop_following("the database was closed");
     if (request_job_) database_->store().unsubscribe(subscription_);
     request_job_.reset();
     reload_job_.reset();

@@ -20,6 +20,7 @@
 
 namespace litestream {
 
+class Follower;
 struct NewReplica;
 
 class Replication {
@@ -34,6 +35,9 @@ class Replication {
 
     Database& database() const { return *database_; }
     ImageSource& images() { return snapshotter_; }
+    // As a connection knows it, long before the first captured commit tells; 0: none has said it yet.
+    void note_page_size(std::uint32_t bytes) { page_size_.store(bytes); }
+    std::uint32_t noted_page_size() const { return page_size_.load(); }
 
     // Starts what is remembered, the first time that it is called; others wait for it.
     void resume();
@@ -54,6 +58,17 @@ class Replication {
     // serves what is due by now first.
     void request(std::string url);
     void serve_requests();
+
+    // --- A live replica (replication_upstream.cc) ---
+
+    // Remembers it, and follows it instead of what was followed before. The database has the role.
+    Status follow(const UpstreamSpec& upstream);
+    // Stops following, and forgets.
+    Status unfollow();
+    std::optional<UpstreamSpec> upstream() const;
+    std::shared_ptr<Follower> follower() const;  // null: nothing is followed now
+    // As the URI or the environment says it; returns at once. What goes wrong is in why() and in an event.
+    void request_upstream(const std::string& url);
 
     Members members() const;
     // By name or URL; null: none.
@@ -78,21 +93,29 @@ class Replication {
     std::vector<ReplicaSpec> specs() const;
     std::string free_name(const std::string& wish) const;
     void append(std::shared_ptr<ReplicaMember> member);
+    Status begin_requested(const std::string& url);
+    void start_following(const UpstreamSpec& upstream);
+    void stop_following(const char* why);
+    void remember_upstream(std::optional<UpstreamSpec> upstream);
     void set_why(const char* kind, const std::string& why);
+    void set_why_elsewhere(const Remembered& remembered);
 
     const std::shared_ptr<Database> database_;
     Scheduler& scheduler_;
     Scheduler& validations_;
     Snapshotter snapshotter_;
+    std::atomic<std::uint32_t> page_size_ = 0;
     std::once_flag resumed_;
 
     std::mutex change_mutex_;
     std::string id_;  // guarded by change_mutex_: the database's; empty: none yet
 
     mutable std::mutex mutex_;
-    Members members_;                     // guarded by mutex_
-    std::string why_;                     // guarded by mutex_
-    std::vector<std::string> requested_;  // guarded by mutex_: URLs to be added
+    Members members_;                       // guarded by mutex_
+    std::string why_;                       // guarded by mutex_
+    std::vector<std::string> requested_;    // guarded by mutex_: URLs to be added
+    std::optional<UpstreamSpec> upstream_;  // guarded by mutex_
+    std::shared_ptr<Follower> follower_;    // guarded by mutex_
 
     std::mutex serve_mutex_;
     std::atomic<bool> has_requests_ = false;

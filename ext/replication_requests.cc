@@ -10,6 +10,9 @@
 namespace litestream {
 
 void Replication::request(std::string url) {
+    if (database_->is_replica()) {
+        return set_why("replica_refused", url + ": a live replica is not replicated from here");
+    }
     {
         const std::lock_guard lock(mutex_);
         if (std::find(requested_.begin(), requested_.end(), url) == requested_.end()) {

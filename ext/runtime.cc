@@ -10,7 +10,9 @@ constexpr int kThreads = 2;
 
 }  // namespace
 
-Runtime::Runtime() : scheduler_(kThreads), validations_(1) { registry_.set_observer(this); }
+Runtime::Runtime() : scheduler_(kThreads), validations_(1), http_service_([this] { return replications(); }) {
+    registry_.set_observer(this);
+}
 
 std::shared_ptr<Replication> Runtime::replication_of(const std::shared_ptr<Database>& database) {
     std::shared_ptr<Replication> replication;
@@ -34,10 +36,12 @@ std::vector<std::shared_ptr<Replication>> Runtime::replications() {
 void Runtime::on_open(const std::shared_ptr<Database>& database, const char* name) {
     if (is_forked_child()) return;
     const auto replication = replication_of(database);
+    if (const auto upstream = open_requests_.upstream_of(name)) replication->request_upstream(*upstream);
+    const auto address = open_requests_.address_of(name);
     auto url = open_requests_.replica_of(name);
-    if (!url) return;
-    database->want_capture();
-    replication->request(*std::move(url));
+    if ((address || url) && !database->is_replica()) database->want_capture();
+    if (address) http_service_.request(*address, database->path());
+    if (url) replication->request(*std::move(url));
 }
 
 // A forked child has neither the threads nor a reliable state of the mutexes: it leaves everything alone.
@@ -52,6 +56,7 @@ void Runtime::on_last_close(Database& database) {
         replications_.erase(found);
     }
     replication->finish(kFinishMs);
+    http_service_.drop(database.path());
     replication->close();
 }
 

@@ -1,6 +1,6 @@
 // Runtime: the one global of the module. It owns the registry of open databases, the threads that replicate,
-// and the replication of each database. Made in the entry point and never destroyed: the host's other threads
-// may still be in our VFS when the process exits.
+// the HTTP server, and the replication of each database. Made in the entry point and never destroyed: the
+// host's other threads may still be in our VFS when the process exits.
 //
 // Thread-safe. mutex_ is held for the map only, never across I/O, waiting or SQL.
 #pragma once
@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "ext/http_service.h"
 #include "ext/open_request.h"
 #include "ext/replication.h"
 #include "shared/base/scheduler.h"
@@ -25,6 +26,7 @@ class Runtime final : public RegistryObserver {
     Runtime();
 
     Registry& registry() { return registry_; }
+    HttpService& http_service() { return http_service_; }
     std::shared_ptr<Replication> replication_of(const std::shared_ptr<Database>& database);
     std::vector<std::shared_ptr<Replication>> replications();
 
@@ -38,6 +40,7 @@ class Runtime final : public RegistryObserver {
     OpenRequests open_requests_;
     std::mutex mutex_;
     std::map<const Database*, std::shared_ptr<Replication>> replications_;  // guarded by mutex_
+    HttpService http_service_;
 };
 
 Runtime& runtime();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ext/upstream.h"
 #include "shared/base/clock.h"
 
 namespace litestream {
@@ -15,6 +16,11 @@ DatabaseStatus status_of(const Replication& replication) {
     status.is_captured = database.wants_capture() && database.is_mapped() && !status.generation.empty();
     status.generation_reason = store.generation_reason();
     status.position = store.end();
+    status.is_replica = database.is_replica();
+    if (status.is_replica) {
+        status.position = replica_state(database).position;
+        status.generation = status.position.generation;
+    }
     status.local_bytes = store.local_bytes();
     status.replicas = replication.statuses();
     for (const auto& replica : status.replicas) {

@@ -12,6 +12,7 @@ namespace litestream {
 struct DatabaseStatus {
     std::string path;
     bool is_captured = false;
+    bool is_replica = false;
     std::string generation;
     std::string generation_reason;
     Position position;
@@ -19,7 +20,7 @@ struct DatabaseStatus {
     std::uint64_t local_bytes = 0;
     std::vector<ReplicatorStatus> replicas;
 
-    const char* role() const { return is_captured ? "primary" : "none"; }
+    const char* role() const { return is_replica ? "replica" : is_captured ? "primary" : "none"; }
 };
 
 DatabaseStatus status_of(const Replication& replication);

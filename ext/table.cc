@@ -14,6 +14,9 @@ constexpr Table kTables[] = {
      "INTEGER, "
      "last_error TEXT",
      8, false, replica_rows},
+    {"litestream_streams",
+     "database TEXT, peer TEXT, position TEXT, lag_seconds REAL, sent_bytes INTEGER, connected_at TEXT", 6,
+     false, stream_rows},
     {"litestream_events", "time TEXT, database TEXT, kind TEXT, detail TEXT", 4, false, event_rows},
     {"litestream_generations", "generation TEXT, lag_seconds REAL, started_at TEXT, ended_at TEXT", 4, true,
      generation_rows},

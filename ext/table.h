@@ -27,6 +27,7 @@ int register_tables(sqlite3* connection);
 // tables_process.cc
 Result<Rows> database_rows(const std::string&);
 Result<Rows> replica_rows(const std::string&);
+Result<Rows> stream_rows(const std::string&);
 Result<Rows> event_rows(const std::string&);
 
 // tables_replica.cc

@@ -1,5 +1,5 @@
-// litestream_databases, litestream_replicas and litestream_events: what this process has open, where it is
-// replicated, and what happened.
+// litestream_databases, litestream_replicas, litestream_streams and litestream_events: what this process has
+// open, where it is replicated, who reads it live, and what happened.
 #include "ext/runtime.h"
 #include "ext/status.h"
 #include "ext/table.h"
@@ -27,6 +27,16 @@ Row to_row(const std::string& database, const ReplicatorStatus& replica) {
             text_or_null(replica.last_error)};
 }
 
+Row to_row(const StreamInfo& stream) {
+    const auto lag = lag_seconds(stream);
+    return {stream.database,
+            stream.peer,
+            text_or_null(stream.position.to_string()),
+            lag ? SqlValue(*lag) : SqlValue(),
+            static_cast<std::int64_t>(stream.sent_bytes),
+            format_time(stream.connected_ms)};
+}
+
 // A forked child has no replication of its own.
 std::vector<std::shared_ptr<Replication>> open_replications() {
     if (is_forked_child()) return {};
@@ -47,6 +57,12 @@ Result<Rows> replica_rows(const std::string&) {
         const std::string path = replication->database().path();
         for (const ReplicatorStatus& replica : replication->statuses()) rows.push_back(to_row(path, replica));
     }
+    return rows;
+}
+
+Result<Rows> stream_rows(const std::string&) {
+    Rows rows;
+    for (const StreamInfo& stream : runtime().http_service().status().streams) rows.push_back(to_row(stream));
     return rows;
 }
 

@@ -15,6 +15,7 @@ Remembered sample() {
     remembered.database = {"/data/app.db", 64'512, 0xFFFF'FFFF'FFFF'FFFF, "machine"};
     remembered.id = "00112233445566778899aabbccddeeff";
     remembered.replicas = {{"file", "file:///b", 1000}, {"second", "file:///c", 0}};
+    remembered.upstream = {"http://host:9090/app.db", 250, "/etc/token"};
     return remembered;
 }
 
@@ -34,6 +35,7 @@ TEST_CASE("what is remembered comes back as it was") {
     CHECK((*read)->database == sample().database);
     CHECK((*read)->id == sample().id);
     CHECK((*read)->replicas == sample().replicas);
+    CHECK((*read)->upstream == sample().upstream);
 }
 
 TEST_CASE("the file is for its owner only") {

@@ -1,0 +1,98 @@
+// Follower: keeps a live replica up to date, on a thread of its own: over HTTP
+// (shared/stream/stream_client.h) or from a replica's directory (shared/replica/directory_follower.h), again
+// and again until it is stopped.
+//
+// connecting -> streaming -> failed, and from there back to streaming; standing by while another process
+// follows for the same database. A failed attempt is repeated after 100 ms, then twice as long each time up
+// to 10 s, give or take a half; what came through in between begins the count anew.
+//
+// Thread-safe. mutex_ is held for values only, never across I/O, waiting or a call into the client.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "ext/interrupt.h"
+#include "ext/remembered.h"
+#include "shared/stream/stream_client.h"
+#include "vfs/applier.h"
+
+namespace litestream {
+
+struct FollowerStatus {
+    std::string url;
+    std::string state;  // connecting, streaming, standing by, failed
+    Position position;  // applied
+    Position end;       // of the upstream, as it said last; empty: it does not tell
+    std::optional<double> lag_seconds;
+    std::string last_error;
+    std::uint64_t received_bytes = 0;
+    std::uint64_t snapshots = 0;
+};
+
+class Follower {
+  public:
+    // The database has the replica's role and outlives this.
+    Follower(Database& database, UpstreamSpec upstream);
+    ~Follower() { stop(); }
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+
+    void start();  // once
+    void stop();   // waits for the thread; hold nothing that it needs
+
+    const UpstreamSpec& upstream() const { return upstream_; }
+    FollowerStatus status() const;
+    bool is_standing_by() const;
+    // Until a consistent state is readable (`needs_news`: one that came through this follower). kInput and
+    // kCorrupt are what the upstream answered, and waiting does not heal.
+    Status wait_ready(bool needs_news, Waiting& waiting);
+
+  private:
+    struct Session;
+    enum class State { kConnecting, kStreaming, kStandingBy, kFailed };
+
+    void run();
+    // Until it ends; the error says why.
+    Error attempt(Session& session);
+    Error guarded_attempt(Session& session);
+    Status open(Session& session);
+    Status open_source(Session& session);
+    Status open_stream(Session& session);
+    Error look_again(Session& session);
+    void end_source(Session& session);
+    void on_progress(Session& session);
+    void note_snapshots(std::uint64_t count);
+    void note_standing_by(const Error& error);
+    void note_error(const Error& error);
+    bool wait(std::int64_t milliseconds);  // false: stopped
+    bool is_stopped() const;
+    bool is_ready(bool needs_news) const;
+    StreamProgress progress() const;
+    std::optional<double> lag(const SourceState& applied, const FollowerStatus& status,
+                              const StreamProgress& progress) const;
+
+    Database& database_;
+    const UpstreamSpec upstream_;
+    std::thread thread_;
+
+    mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
+    // Guarded by mutex_:
+    bool is_stopped_ = false;
+    State state_ = State::kConnecting;
+    std::string last_error_;
+    std::optional<Error> refusal_;  // of the last attempt, if another would get the same answer
+    bool has_news_ = false;
+    Position end_;                          // of a directory
+    std::shared_ptr<StreamClient> client_;  // null: none at work
+    std::uint64_t received_bytes_ = 0;      // over clients that are gone
+    std::uint64_t snapshots_ = 0;           // likewise; or of a directory
+};
+
+}  // namespace litestream
