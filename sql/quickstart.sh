@@ -12,7 +12,7 @@ expect() { [ "$2" = "$3" ] || fail "$1: expected '$3', got '$2'"; }  # what, see
 # The stock shell; no ~/.sqliterc, and the first error ends it with a status.
 shell() { sqlite3 -batch -bail -init /dev/null "$@"; }
 
-step "Look for a C++ compiler, meson, SQLite, lz4 and Boost; install only what is missing"
+step "Look for a C++ compiler, meson, SQLite, lz4, OpenSSL and Boost; install only what is missing"
 sh sql/setup.sh build
 echo "everything is here"
 
@@ -69,6 +69,36 @@ expect "litestream_sync() = litestream_position()" "$(cat same)" 1
 if cmp -s then.sql now.sql; then fail "the later commits are not in app.db"; fi
 echo "position after the first sync:  $then"
 echo "position after the second sync: $now"
+
+step "A live replica: one shell serves app.db, another follows it, a stock shell reads the copy"
+mkfifo served following
+shell <served >served.out & server=$!
+shell <following >following.out & follower=$!
+exec 3>served 4>following
+trap 'kill "$server" "$follower" 2>/dev/null; rm -rf "$work"' EXIT
+answer() {  # file, line: waits for it, half a minute at most
+    tail -n +"$2" -f --pid="$3" "$1" 2>/dev/null | timeout 30 head -n 1
+}
+printf ".load '%s'\n.open 'file:app.db?vfs=litestream'\nSELECT litestream_serve('127.0.0.1:0');\n" "$module" >&3
+url=$(answer served.out 1 "$server")
+[ -n "$url" ] || fail "litestream_serve gave no URL"
+echo "served at $url"
+printf ".load '%s'\n.open 'file:replica.db?vfs=litestream'\nSELECT litestream_stream('%s/app.db');\n" \
+    "$module" "$url" >&4
+expect "position of the live replica" "$(answer following.out 1 "$follower")" "$now"
+printf "INSERT INTO note(body) VALUES ('fourth');\nSELECT litestream_position();\n" >&3
+live=$(answer served.out 2 "$server")
+printf "SELECT litestream_wait('%s');\n" "$live" >&4
+expect "litestream_wait() for the commit behind it" "$(answer following.out 2 "$follower")" 1
+shell -box replica.db 'SELECT id, body FROM note;'
+expect "the newest row in the replica" "$(shell replica.db 'SELECT body FROM note ORDER BY id DESC LIMIT 1;')" fourth
+printf "DELETE FROM note WHERE body = 'fourth';\nSELECT litestream_sync();\nSELECT litestream_position();\n" >&3
+now=$(answer served.out 4 "$server")
+exec 3>&- 4>&-
+wait "$server" || fail "the serving session failed"
+wait "$follower" || fail "the following session failed"
+trap 'rm -rf "$work"' EXIT
+shell app.db .dump >now.sql
 
 step "Lose the database: app.db and all that lies beside it"
 find . -maxdepth 1 -name '*app.db*' -exec rm -rf {} +
