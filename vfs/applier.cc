@@ -1,21 +1,14 @@
 #include "vfs/applier.h"
 
-#include <sys/stat.h>
-
 #include <chrono>
 #include <thread>
 
 #include "shared/base/clock.h"
-#include "shared/base/directory.h"
 #include "shared/base/events.h"
-#include "shared/base/file_lock.h"
-#include "vfs/applied_log.h"
-#include "vfs/apply_batch.h"
+#include "vfs/applier_impl.h"
 #include "vfs/clean_close.h"
 #include "vfs/first_image.h"
 #include "vfs/shim_file.h"
-#include "vfs/shim_vfs.h"
-#include "vfs/wal_appender.h"
 
 namespace litestream {
 
@@ -24,17 +17,7 @@ namespace {
 constexpr std::uint64_t kCheckpointBytes = 16u << 20;  // of WAL since the last attempt
 constexpr int kLockTimeoutMs = 10'000;
 constexpr int kLockNapMs = 1;
-constexpr int kBusyTimeoutMs = 5000;
 constexpr const char* kForeign = "another program wrote to this replica; a snapshot replaces what it wrote";
-constexpr const char* kUnknownState =
-    "what is in the database is not what was applied last (another program wrote to it, or power was lost); "
-    "a "
-    "snapshot replaces it";
-
-struct CloseConnection {
-    void operator()(sqlite3* connection) const { sqlite3_close(connection); }
-};
-using Connection = std::unique_ptr<sqlite3, CloseConnection>;
 
 // Another schema under the same schema cookie would leave open connections with the one that they have read.
 // The next page 1 of the source brings back its own.
@@ -48,122 +31,6 @@ bool is_same_content(const WalIndexHeader& a, const WalIndexHeader& b) {
 }
 
 }  // namespace
-
-struct Applier::Impl {
-    explicit Impl(Database& database) : database(database) {}
-
-    Database& database;
-    FileLock lock;
-    AppliedLog log;
-    Connection connection;
-    WalAppender wal;
-    bool is_mapped = false;                  // `wal` is open: the database has content
-    std::optional<WalIndexHeader> expected;  // what the header is unless a stranger wrote; nullopt: anything
-    SourceState state;
-    std::string reset_reason;
-
-    ApplyBatch batch;
-    bool has_begun = false;  // WRITE is held
-    bool has_commits = false;
-    std::uint32_t page_count = 0;
-    SourceState next_state;                 // behind the batch
-    std::uint32_t checkpointed_frames = 0;  // the WAL's length at the last checkpoint
-    bool is_idle = false;
-
-    Status open();
-    Status map();
-    Status find_state();
-    Status exec(const char* sql);
-    std::int64_t ask(const char* sql);
-    Status begin();
-    void abort();
-    Status spill();
-    Status flush();
-    Status write_batch();
-    void publish_state();
-    void forget(const char* why);
-    void checkpoint_if_due();
-};
-
-// --- Opening ---
-
-Status Applier::Impl::exec(const char* sql) {
-    const int rc = sqlite3_exec(connection.get(), sql, nullptr, nullptr, nullptr);
-    if (rc == SQLITE_OK) return {};
-    const bool is_busy = (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED;
-    return Error{is_busy ? ErrorCode::kBusy : ErrorCode::kIo,
-                 database.path() + ": " + sqlite3_errmsg(connection.get())};
-}
-
-std::int64_t Applier::Impl::ask(const char* sql) {
-    sqlite3_stmt* statement = nullptr;
-    std::int64_t value = -1;
-    if (sqlite3_prepare_v2(connection.get(), sql, -1, &statement, nullptr) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
-        value = sqlite3_column_int64(statement, 0);
-    }
-    sqlite3_finalize(statement);
-    return value;
-}
-
-Status Applier::Impl::open() {
-    struct stat status = {};
-    if (::stat(database.path().c_str(), &status) != 0) return system_error(errno, database.path(), "stat");
-    const unsigned mode = status.st_mode & 0666;
-    const std::string& meta = database.store().path();
-    LITESTREAM_ASSIGN(const bool taken, lock.try_lock(join_path(meta, "follow-lock"), mode));
-    if (!taken) {
-        return Error{ErrorCode::kBusy, database.path() + ": another process (pid " +
-                                           std::to_string(lock.holder()) + ") keeps this replica up to date"};
-    }
-    LITESTREAM_TRY(log.open(meta, mode));
-    sqlite3* raw = nullptr;
-    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOMUTEX;
-    const int rc = sqlite3_open_v2(database.path().c_str(), &raw, flags, below_vfs_name());
-    connection.reset(raw);
-    if (rc != SQLITE_OK) return Error{ErrorCode::kCantOpen, database.path() + ": " + sqlite3_errmsg(raw)};
-    sqlite3_busy_timeout(raw, kBusyTimeoutMs);
-    // Where this is the last connection to close, the WAL stays: a record tells what it means.
-    sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-    LITESTREAM_TRY(exec("PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL"));
-    if (ask("PRAGMA page_count") <= 0) {
-        if (log.newest()) reset_reason = kUnknownState;
-        return {};
-    }
-    LITESTREAM_TRY(map());
-    return find_state();
-}
-
-Status Applier::Impl::map() {
-    LITESTREAM_TRY(exec("PRAGMA journal_mode=WAL; SELECT count(*) FROM sqlite_master"));
-    LITESTREAM_TRY(wal.open(connection.get(), database.wal_path()));
-    is_mapped = true;
-    return {};
-}
-
-// The record that fits what SQLite found in the WAL; or the WAL is gone and the database file is as our own
-// close left it.
-Status Applier::Impl::find_state() {
-    LITESTREAM_TRY(begin());
-    const WalIndexHeader header = wal.header();
-    auto record = log.find(header);
-    if (!record && header.frame_count == 0) {
-        const BelowFile file = open_below(database.path());
-        const auto closed_at = check_clean_close(database.store().path(), database.path(),
-                                                 file ? read_first_bytes(file.get()) : Bytes());
-        const auto newest = log.newest();
-        if (closed_at && newest && newest->state.position == *closed_at) record = newest;
-    }
-    abort();
-    if (!record) {
-        if (log.newest()) reset_reason = kUnknownState;
-        return {};
-    }
-    expected = header;
-    state = next_state = record->state;
-    publish_state();
-    return {};
-}
 
 // --- One batch ---
 
@@ -234,7 +101,12 @@ Status Applier::Impl::write_batch() {
     const WalIndexHeader header = wal.seal(batch.frames(), batch.page_size(), page_count);
     LITESTREAM_TRY(log.append({next_state, header.salts, header.frame_count, header.frame_checksum}));
     LITESTREAM_TRY(wal.write(batch.frames(), batch.page_size()));
-    LITESTREAM_TRY(wal.publish(header));
+    if (auto published = wal.publish(header); !published) {
+        abort();
+        expected.reset();
+        (void)find_state();  // in the WAL it may be, for the recovered wal-index to tell
+        return published;
+    }
     wal.end();
     has_begun = false;
     expected = header;
@@ -260,10 +132,34 @@ void Applier::Impl::checkpoint_if_due() {
     (void)exec("PRAGMA wal_checkpoint(PASSIVE)");
 }
 
+// Nothing more comes for now. The database file takes everything, where no reader is in the way, and what it
+// then is goes on record: whoever closes the database last deletes the WAL, and with it what the log's
+// records are about.
+void Applier::Impl::settle() {
+    if (!is_mapped || !expected || has_begun || expected->frame_count == 0) return;
+    sqlite3_busy_timeout(connection.get(), 0);
+    const bool is_done = ask("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
+    sqlite3_busy_timeout(connection.get(), kBusyTimeoutMs);
+    if (!is_done) return (void)exec("PRAGMA wal_checkpoint(PASSIVE)");
+    if (!begin()) return;
+    sqlite3_file* file = nullptr;
+    sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (wal.header().frame_count == 0 && file != nullptr) {
+        (void)write_clean_close(database.store().path(), database.path(), read_first_bytes(file),
+                                state.position, mode);
+        expected = wal.header();
+        publish_state();
+    }
+    abort();
+}
+
 // --- The interface ---
 
 Applier::Applier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Applier::~Applier() { impl_->abort(); }
+Applier::~Applier() {
+    impl_->abort();
+    impl_->settle();
+}
 
 Result<std::unique_ptr<Applier>> Applier::open(Database& database) {
     auto impl = std::make_unique<Impl>(database);
@@ -328,12 +224,9 @@ Status Applier::apply_image(const File& image, std::uint32_t page_size, std::uin
 }
 
 void Applier::idle() {
-    Impl& self = *impl_;
-    if (self.is_idle || !self.is_mapped || !self.expected) return;
-    self.is_idle = true;
-    if (self.expected->frame_count > self.wal.backfilled_frames()) {
-        (void)self.exec("PRAGMA wal_checkpoint(PASSIVE)");
-    }
+    if (impl_->is_idle) return;
+    impl_->is_idle = true;
+    impl_->settle();
 }
 
 }  // namespace litestream

@@ -234,6 +234,37 @@ TEST_CASE_FIXTURE(Followed, "closed by an application that never read, and opene
     check_same(applier->state(), before);
 }
 
+TEST_CASE_FIXTURE(Followed,
+                  "a stock reader that closes last, after a rest or a clean end, takes no state away") {
+    for (const bool ends : {false, true}) {
+        CAPTURE(ends);
+        Followed self;
+        const std::string folder = self.directory.path("folder");
+        fs::create_directory(folder);
+        self.path = folder + "/replica.db";
+        self.make_source();
+        self.follow();
+        self.write(5);
+        require(self.apply());
+        const SourceState before = self.applier->state();
+        if (ends) self.applier.reset();
+        if (!ends) self.applier->idle();
+        // Whoever still has the files open has them there now, so that they look closed here.
+        fs::rename(folder, self.directory.path("left"));
+        fs::remove(self.directory.path("left/replica.db-shm"));
+        self.applier.reset();
+        self.host.reset();
+        self.path = self.directory.path("left/replica.db");
+
+        CHECK(Connection(self.path, kStock).text("SELECT count(*) FROM t") == "6");
+        CHECK(!fs::exists(self.path + "-wal"));
+        self.open_host();
+        self.open_applier();
+
+        check_same(self.applier->state(), before);
+    }
+}
+
 TEST_CASE_FIXTURE(Followed, "the process dies at any time: it goes on") {
     make_source();
     follow();
