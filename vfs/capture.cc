@@ -158,12 +158,17 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
     if (!store.promised().empty() && life_.end.before(store.promised())) {
         return "a replica has commits that are not here any more (power loss)";
     }
+    const bool is_as_closed =
+        evidence.wal_was_empty && evidence.closed_cleanly && evidence.closed_at == life_.end;
+    if (store.was_streamed_before_boot() && !is_as_closed) {
+        return "live replicas may have commits that are not here any more (the machine was started again)";
+    }
     if (tail && header.frame_count > 0 && header.salts == life_.salts) {
         life_.change = header.change;  // proven by the frames, not by the count
         word_order_ = header.word_order;
         return std::nullopt;  // continue_life() compares our last frame
     }
-    if (evidence.wal_was_empty && evidence.closed_cleanly && evidence.closed_at == life_.end) {
+    if (is_as_closed) {
         life_.change = 0;  // the wal-index was new: it counts all commits since
         return std::nullopt;
     }

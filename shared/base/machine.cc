@@ -21,6 +21,15 @@ std::string find_machine_id() {
 
 }  // namespace
 
+const std::string& boot_id() {
+    static const std::string id = [] {
+        std::string text;
+        std::ifstream("/proc/sys/kernel/random/boot_id") >> text;
+        return text;
+    }();
+    return id;
+}
+
 const std::string& machine_id() {
     static const std::string id = find_machine_id();
     return id;

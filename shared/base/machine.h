@@ -8,5 +8,7 @@ namespace litestream {
 
 // /etc/machine-id, else the host name, else "unknown". Read once.
 const std::string& machine_id();
+// Another one each time that the kernel starts; "" where it cannot be told. Read once.
+const std::string& boot_id();
 
 }  // namespace litestream

@@ -3,6 +3,7 @@
 //   generation                               16 hex digits and a newline
 //   position                                 start of the last segment, 51 bytes, rewritten in place
 //   promised-NAME                            how far replica NAME may have come (ours)
+//   streamed                                 in which boot live replicas were sent which generation (ours)
 //   capture-lock                             locked by the process that writes here; nobody else may open it
 //   generations/GEN/reason                   why this generation began (ours)
 //   generations/GEN/wal/INDEX/OFFSET.wal.lz4 one file a segment; offset 0 holds just the 32 header bytes
@@ -127,6 +128,13 @@ class SegmentStore {
     // lost more than the replica: then promised() is behind end(), and the generation cannot go on.
     Status promise(const std::string& replica_name, const Position& position);
     Position promised() const;  // the furthest one in the current generation, as read at open(); or empty
+
+    // Before the first segment goes to a live replica: from then on the replica may know commits that power
+    // loss takes from here, which no promise tells since none is made for each commit. Durable; once a boot
+    // and generation.
+    Status note_streamed();
+    // It was noted in an earlier boot, for the current generation.
+    bool was_streamed_before_boot() const;
 
     // What keeps segments here: nothing behind a cursor is trimmed, up to the cap. An empty position keeps
     // everything.

@@ -2,6 +2,7 @@
 // received.
 #include <utility>
 
+#include "shared/base/machine.h"
 #include "shared/format/path.h"
 #include "shared/store/segment_store.h"
 
@@ -39,6 +40,21 @@ Status SegmentStore::store_received(const StagedBytes& segment, const Trailer& t
     LITESTREAM_TRY(segment.read([&file](ByteView bytes) { return file.file().write(bytes); }));
     LITESTREAM_TRY(file.publish(Durability::kNone, Replace::kAllowed));
     return publish_file(trailer, segment.size_bytes());
+}
+
+Status SegmentStore::note_streamed() {
+    const std::string note = generation() + " " + boot_id() + "\n";
+    const std::string path = full("streamed");
+    const auto known = read_file(path, 4096);
+    if (known && as_text(*known) == note) return {};
+    return write_file_atomically(path, as_bytes(note), file_mode_);
+}
+
+bool SegmentStore::was_streamed_before_boot() const {
+    const auto known = read_file(full("streamed"), 4096);
+    if (!known) return false;
+    const std::string_view text = as_text(*known);
+    return text.starts_with(generation() + " ") && text != generation() + " " + boot_id() + "\n";
 }
 
 }  // namespace litestream

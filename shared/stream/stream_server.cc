@@ -109,12 +109,13 @@ HttpReply StreamServer::handle(const HttpRequest& request) {
 
     const std::pair<std::string, std::string> page_size(kPageSizeHeader,
                                                         std::to_string(database->page_size()));
-    const SegmentStore& store = database->store();
+    SegmentStore& store = database->store();
     if (store.generation().empty() || store.end().empty()) {
         HttpResponse response = refuse(503, "No generation available");
         response.headers.push_back(page_size);
         return response;
     }
+    if (auto noted = store.note_streamed(); !noted) return refuse(503, noted.error().message);
     const bool is_ours = is_of_ours(request);
     const bool can_go_on = !is_ours && *position && has_start(store, **position);
     auto session = std::make_shared<StreamSession>(impl_->hub, std::move(database), request.peer, is_ours,

@@ -27,6 +27,8 @@ TEST_CASE("a line reaches the sink that was set, and without one nobody") {
     CHECK(last_line == "hello");
 }
 
+TEST_CASE("a boot has one id") { CHECK(boot_id() == boot_id()); }
+
 TEST_CASE("a machine has one name") {
     CHECK_FALSE(machine_id().empty());
     CHECK(&machine_id() == &machine_id());

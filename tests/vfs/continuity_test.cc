@@ -13,6 +13,29 @@ constexpr const char* kShorter = "the WAL ends before the last captured commit (
 
 }  // namespace
 
+// --- The machine was started again, and live replicas had followed ---
+
+TEST_CASE_FIXTURE(Continuity, "streamed in another boot, and not closed cleanly: a new generation") {
+    const auto note_boot = [&](const std::string& boot) {
+        REQUIRE(write_file_atomically(path + "-litestream/streamed",
+                                      as_bytes(generation_before + " " + boot + "\n"), 0600));
+    };
+    REQUIRE(store().note_streamed());
+    crash();
+    reopen();
+    check_same();
+
+    note_boot("another");
+    close();
+    reopen();
+    check_same();
+
+    note_boot("another");
+    crash();
+    reopen();
+    check_new("live replicas may have commits that are not here any more (the machine was started again)");
+}
+
 // --- While we do not run, after a clean close ---
 
 TEST_CASE_FIXTURE(Continuity, "closed cleanly: goes on") {
