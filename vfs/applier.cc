@@ -56,6 +56,13 @@ Status Applier::Impl::begin() {
     return corrupt(database.path() + ": " + kForeign);
 }
 
+// The log begins anew, if it does, before the first frame of a batch and never within one.
+Status Applier::Impl::begin_batch() {
+    if (has_begun) return {};
+    LITESTREAM_TRY(begin());
+    return wal.prepare(batch.page_size());
+}
+
 void Applier::Impl::abort() {
     if (has_begun) wal.end();
     has_begun = false;
@@ -74,8 +81,7 @@ void Applier::Impl::forget(const char* why) {
 
 // A batch that became too large before its commit: its frames go into the WAL, where nobody looks yet.
 Status Applier::Impl::spill() {
-    LITESTREAM_TRY(begin());
-    LITESTREAM_TRY(wal.prepare(batch.page_size()));
+    LITESTREAM_TRY(begin_batch());
     (void)wal.seal(batch.frames(), batch.page_size(), 0);
     LITESTREAM_TRY(wal.write(batch.frames(), batch.page_size()));
     batch.clear();
@@ -94,9 +100,7 @@ Status Applier::Impl::flush() {
 }
 
 Status Applier::Impl::write_batch() {
-    const bool has_spilled = has_begun;
-    LITESTREAM_TRY(begin());
-    if (!has_spilled) LITESTREAM_TRY(wal.prepare(batch.page_size()));
+    LITESTREAM_TRY(begin_batch());
     batch.end_commit(page_count);
     const WalIndexHeader header = wal.seal(batch.frames(), batch.page_size(), page_count);
     LITESTREAM_TRY(log.append({next_state, header.salts, header.frame_count, header.frame_checksum}));

@@ -47,6 +47,7 @@ struct Applier::Impl {
     Status exec(const char* sql);
     std::int64_t ask(const char* sql);
     Status begin();
+    Status begin_batch();
     void abort();
     Status spill();
     Status flush();

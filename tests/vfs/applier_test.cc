@@ -363,3 +363,18 @@ TEST_CASE_FIXTURE(Followed,
     require(apply());
     CHECK(reader.text("PRAGMA schema_version") == source->text("PRAGMA schema_version"));
 }
+
+TEST_CASE_FIXTURE(Followed, "a commit of several batches into a log that begins anew shows as a whole") {
+    make_source();
+    follow();
+    source->exec(
+        "INSERT INTO t(b) WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM c WHERE i<30000) "
+        "SELECT randomblob(900) FROM c");
+    Connection reader(path, kStock);
+    CHECK(reader.text("PRAGMA wal_checkpoint(TRUNCATE)") == "0");
+
+    require(apply());
+
+    CHECK(reader.text("PRAGMA integrity_check") == "ok");
+    check_equal();
+}
