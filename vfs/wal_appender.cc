@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 #include "shared/base/random.h"
@@ -33,9 +32,10 @@ constexpr std::uint32_t kWalIndexVersion = 3007000;
 constexpr WordOrder kNativeOrder =
     std::endian::native == std::endian::little ? WordOrder::kLittle : WordOrder::kBig;
 
-// SQLite reads these words with plain loads, in other processes too.
+// SQLite reads these words with plain loads, in other processes too. Each is seen after what was stored
+// before.
 void store(volatile std::uint32_t* word, std::uint32_t value) {
-    __atomic_store_n(word, value, __ATOMIC_RELAXED);
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
 std::uint32_t region_of(std::uint32_t frame_no) {
@@ -199,7 +199,6 @@ Status WalAppender::publish(const WalIndexHeader& header) {
         invalidate();
         return corrupt(wal_.path() + ": the wal-index is damaged and is built anew");
     }
-    std::atomic_thread_fence(std::memory_order_release);
     store_header(header);
     header_ = header;
     page_nos_.clear();
@@ -216,7 +215,7 @@ void WalAppender::clean_behind(std::uint32_t frame_no) {
     if (last == count || page_nos[last] == 0) return;
     volatile std::uint16_t* slots = slots_of(regions_[region]);
     for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
-        if (slots[slot] > last) __atomic_store_n(slots + slot, std::uint16_t{0}, __ATOMIC_RELAXED);
+        if (slots[slot] > last) __atomic_store_n(slots + slot, std::uint16_t{0}, __ATOMIC_RELEASE);
     }
     for (std::uint32_t i = last; i < count; ++i) store(page_nos + i, 0);
 }

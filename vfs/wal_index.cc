@@ -1,7 +1,6 @@
 #include "vfs/wal_index.h"
 
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstring>
 
@@ -18,7 +17,7 @@ using Copy = std::array<std::uint32_t, kCopyWords>;
 
 Copy load_copy(const volatile std::uint32_t* words) {
     Copy copy;
-    for (std::size_t i = 0; i < kCopyWords; ++i) copy[i] = words[i];
+    for (std::size_t i = 0; i < kCopyWords; ++i) copy[i] = __atomic_load_n(words + i, __ATOMIC_ACQUIRE);
     return copy;
 }
 
@@ -31,7 +30,6 @@ std::optional<WalIndexHeader> read_wal_index_header(const volatile void* region0
     const auto* words = static_cast<const volatile std::uint32_t*>(region0);
     // Writers store the second copy first (wal.c, walIndexWriteHdr), so the first is read first.
     const Copy first = load_copy(words);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
     const Copy second = load_copy(words + kCopyWords);
     if (first != second) return std::nullopt;
 
@@ -56,7 +54,8 @@ std::optional<WalIndexHeader> read_wal_index_header(const volatile void* region0
 }
 
 std::uint32_t read_backfilled_frames(const volatile void* region0) {
-    return static_cast<const volatile std::uint32_t*>(region0)[kBackfillWord];
+    return __atomic_load_n(static_cast<const volatile std::uint32_t*>(region0) + kBackfillWord,
+                           __ATOMIC_ACQUIRE);
 }
 
 }  // namespace litestream
