@@ -123,7 +123,7 @@ Status Applier::Impl::write_batch() {
     return {};
 }
 
-void Applier::Impl::publish_state() { database.publish_applied(state, *expected); }
+void Applier::Impl::publish_state() { database.publish_applied(state, *expected, commits); }
 
 // PASSIVE waits for nobody; as long as nothing is applied meanwhile it comes to the end, and the next batch
 // finds a log that it can begin anew.
@@ -194,6 +194,7 @@ Status Applier::end_commit(std::uint32_t page_count, const SourceState& state) {
     impl_->page_count = page_count;
     impl_->next_state = state;
     impl_->has_commits = true;
+    ++impl_->commits;
     return impl_->batch.is_full() ? impl_->flush() : Status();
 }
 
@@ -227,10 +228,15 @@ Status Applier::apply_image(const File& image, std::uint32_t page_size, std::uin
     return flush();
 }
 
-void Applier::idle() {
-    if (impl_->is_idle) return;
+Status Applier::idle() {
+    if (!impl_->is_mapped || !impl_->expected) return {};
+    auto begun = impl_->begin();
+    if (!begun && begun.error().code == ErrorCode::kBusy) return {};
+    impl_->abort();
+    LITESTREAM_TRY(begun);
+    if (!impl_->is_idle) impl_->settle();
     impl_->is_idle = true;
-    impl_->settle();
+    return {};
 }
 
 }  // namespace litestream

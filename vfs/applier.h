@@ -35,8 +35,9 @@ class Applier final : public ReplicaTarget {
     Status flush() override;
     void set_state(const SourceState& state) override;
 
-    // Nothing came for a while: the WAL is checkpointed if it is worth it.
-    void idle();
+    // Nothing came for a while: looks whether a stranger wrote meanwhile (kCorrupt, and state() is empty),
+    // and checkpoints once.
+    Status idle();
 
   private:
     struct Impl;

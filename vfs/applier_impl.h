@@ -40,6 +40,7 @@ struct Applier::Impl {
     SourceState next_state;                 // behind the batch
     std::uint32_t checkpointed_frames = 0;  // the WAL's length at the last checkpoint
     bool is_idle = false;
+    std::uint64_t commits = 0;  // since it was opened
 
     Status open();
     Status map();

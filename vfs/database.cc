@@ -19,12 +19,20 @@ namespace {
 
 constexpr int kAskStopMs = 250;
 constexpr int kHeaderTries = 50;
+constexpr std::size_t kPageSizeOffset = 16;  // of the database file: 2 bytes, in which 1 stands for 65536
 
 std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
 
 bool is_empty_file(const std::string& path) {
     struct stat status = {};
     return ::stat(path.c_str(), &status) != 0 ? errno == ENOENT : status.st_size == 0;
+}
+
+std::uint32_t page_size_in(ByteView first_bytes) {
+    if (first_bytes.size() < kPageSizeOffset + 2) return 0;
+    const std::uint32_t stored = load_be16(first_bytes.data() + kPageSizeOffset);
+    const std::uint32_t page_size = stored == 1 ? 65536 : stored;
+    return is_page_size(page_size) ? page_size : 0;
 }
 
 }  // namespace
@@ -62,6 +70,7 @@ void Database::ring() {
 
 void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
     powersafe_overwrite_.store(powersafe_overwrite);
+    page_size_.store(page_size_in(first_bytes));
     if (!wants_capture_.load() || is_mapped())
         return;  // another handle of this process has it open: capture goes on
     OpenEvidence evidence;

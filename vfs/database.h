@@ -91,7 +91,10 @@ class Database {
     Position applied() const;
     std::int64_t applied_commit_ms() const;
     // The applier: from now on the database is at `state` as long as its wal-index says `header`.
-    void publish_applied(const SourceState& state, const WalIndexHeader& header);
+    // `commits`: applied since it follows.
+    void publish_applied(const SourceState& state, const WalIndexHeader& header, std::uint64_t commits);
+    std::uint64_t applied_commits() const { return applied_commits_.load(); }
+    std::optional<SourceState> applied_state() const;
     // Of a moment that is not long past; nullopt: not known (any more).
     std::optional<SourceState> applied_at(const WalIndexHeader& header) const;
     // False: not within the time, or `stop` said so (asked four times a second).
@@ -132,6 +135,9 @@ class Database {
     void ring();
     std::optional<WalIndexHeader> wal_index_header() const;
     void set_gate_limit(std::uint64_t wal_bytes) { gate_limit_bytes_.store(wal_bytes); }  // for tests
+    // As the database file said when its WAL was opened here last; 0: it was not yet, or nothing is in it.
+    // The wal-index tells only once there are frames.
+    std::uint32_t page_size() const { return page_size_.load(); }
     bool is_mapped() const;  // WAL mode, and its state can be seen: capture can work
     // Waits until everything that is committed now is captured. False: not within the time, or `stop` said so
     // (asked four times a second).
@@ -165,7 +171,6 @@ class Database {
     bool is_captured(const WalIndexHeader& header) const;
     bool is_last_mapping(const void* handle) const;
     std::optional<WalIndexHeader> mapped_header() const;
-    std::optional<SourceState> applied_state() const;
 
     const std::string path_;
     CaptureThread& thread_;
@@ -175,6 +180,7 @@ class Database {
     std::atomic<bool> wants_capture_ = false;
     std::atomic<bool> is_closing_ = false;
     std::atomic<bool> is_replica_ = false;
+    std::atomic<std::uint64_t> applied_commits_ = 0;
     std::atomic<bool> rung_ = false;
     std::atomic<bool> has_written_ = false;  // a commit of this process, perhaps captured by nobody
     std::atomic<bool> is_standing_by_ = false;
@@ -183,6 +189,7 @@ class Database {
     std::atomic<std::uint64_t> gate_limit_bytes_ = kGateLimitBytes;
     std::atomic<bool> is_drained_ = false;  // the last drain() found or got everything captured
     std::atomic<bool> powersafe_overwrite_ = true;
+    std::atomic<std::uint32_t> page_size_ = 0;
     // Where capture is. One writer, the capture thread; a reader that sees the same salts before and after
     // has a matching count of frames. Compared by the gate, which may take no mutex.
     std::atomic<std::uint64_t> captured_salts_ = 0;

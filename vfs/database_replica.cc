@@ -62,7 +62,9 @@ void Database::end_promotion() {
     promoted_.clear();
 }
 
-void Database::publish_applied(const SourceState& state, const WalIndexHeader& header) {
+void Database::publish_applied(const SourceState& state, const WalIndexHeader& header,
+                               std::uint64_t commits) {
+    applied_commits_.store(commits);
     const std::lock_guard lock(state_mutex_);
     if (applied_.size() == kKnownStates) applied_.pop_front();
     applied_.push_back({state, header});
@@ -103,7 +105,8 @@ bool Database::wait_applied(const Position& position, int timeout_ms, const std:
     while (!is_reached()) {
         const std::int64_t left = deadline - steady_clock_ms();
         if (left <= 0) return false;
-        captured_.wait_for(lock, std::chrono::milliseconds(std::min<std::int64_t>(left, kAskStopMs)));
+        const std::int64_t nap = stop ? std::min<std::int64_t>(left, kAskStopMs) : left;
+        captured_.wait_for(lock, std::chrono::milliseconds(nap));
         lock.unlock();
         const bool stopped = stop && stop();
         lock.lock();

@@ -271,7 +271,8 @@ Image pin_exclusive(Database& database) {
 
 Result<std::unique_ptr<DatabaseImage>> Snapshotter::pin() {
     // Not in WAL mode: to look would take locks that are in the application's way, unless it has left.
-    if (!database_.is_mapped() && !database_.is_closing()) return busy(database_, "its WAL is not open");
+    const bool is_seen = database_.is_mapped() || database_.is_closing() || database_.is_replica();
+    if (!is_seen) return busy(database_, "its WAL is not open");
     if (database_.exclusive().kind() != ExclusiveWal::Kind::kNone) return pin_exclusive(database_);
     return pin_transaction(database_);
 }

@@ -155,3 +155,18 @@ TEST_CASE_FIXTURE(Fixture, "a file that cannot be opened is SQLite's own error")
     CHECK_THROWS_WITH_AS(Connection(directory.path("no/such/app.db")),
                          doctest::Contains("unable to open database file"), std::runtime_error);
 }
+
+TEST_CASE_FIXTURE(Fixture, "the page size is known once the WAL is open, before there are frames") {
+    for (const std::uint32_t size : {512u, 4096u, 65536u}) {
+        const std::string name = directory.path("sized" + std::to_string(size));
+        Connection connection(name);
+        connection.exec("PRAGMA page_size=" + std::to_string(size) + "; CREATE TABLE t(a)");
+        const auto database = database_of(connection.get(), "main");
+        REQUIRE(database);
+        CHECK(database->page_size() == 0);
+
+        connection.exec("PRAGMA journal_mode=WAL");
+
+        CHECK(database->page_size() == size);
+    }
+}
