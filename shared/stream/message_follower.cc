@@ -39,8 +39,7 @@ Status MessageFollower::greet() {
     if (message.type == MessageType::kError) return take_error(message);
     if (message.type != MessageType::kWelcome) return out_of_turn("something before the welcome");
     LITESTREAM_TRY(take_welcome(message));
-    if (!expects_snapshot_) context_.tell_progress();
-    return {};
+    return expects_snapshot_ ? Status() : context_.tell_progress();
 }
 
 Status MessageFollower::take_welcome(const MessageHeader& message) {
@@ -100,8 +99,7 @@ Status MessageFollower::take(const MessageHeader& message) {
         case MessageType::kError:
             return take_error(message);
         case MessageType::kAlive:
-            context_.tell_progress();
-            return {};
+            return context_.tell_progress();
         case MessageType::kHello:
         case MessageType::kWelcome:
         case MessageType::kAck:
@@ -151,9 +149,8 @@ Status MessageFollower::take_heartbeat(const MessageHeader& message) {
         progress.upstream_end = std::move(heartbeat.end);
         progress.upstream_clock_ms = heartbeat.time_ms;
     });
-    context_.tell_progress();
     owes_ack_ = true;
-    return {};
+    return context_.tell_progress();
 }
 
 Error MessageFollower::take_error(const MessageHeader& message) {
@@ -175,8 +172,7 @@ Status MessageFollower::moved() {
         const Position& end = progress.upstream_end;
         if (end.generation != now.generation || end.before(now)) progress.upstream_end = now;
     });
-    context_.tell_progress();
-    return {};
+    return context_.tell_progress();
 }
 
 Status MessageFollower::acknowledge() {

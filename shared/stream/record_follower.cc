@@ -23,7 +23,7 @@ Error RecordFollower::run() {
     }
 }
 
-// nullopt: the silence that a torn snapshot waits for.
+// nullopt: the silence that a torn snapshot waits for, or a replica that moved.
 Result<std::optional<StreamRecord>> RecordFollower::next_record() {
     const StreamLimits& limits = context_.source.limits;
     std::array<std::uint8_t, kRecordHeaderSize> header = {};
@@ -86,8 +86,8 @@ Status RecordFollower::feed_segment(const StreamRecord& record) {
         payload,
         context_.feed.take_segment(start.generation, start.index, start.offset, payload, wall_clock_ms())));
     LITESTREAM_TRY(payload.skip_rest());
-    context_.tell_progress();
-    return {};
+    owes_rest_ = true;
+    return context_.tell_progress();
 }
 
 Status RecordFollower::collect_segment(const StreamRecord& record) {
@@ -115,7 +115,12 @@ Status RecordFollower::finish_torn(const Position& next) {
     return {};
 }
 
+// Without a heartbeat from the server a pause is the sign that nothing more is on its way: told once.
 Status RecordFollower::take_silence() {
+    if (!holds_back()) {
+        owes_rest_ = false;
+        return context_.tell_progress();
+    }
     if (is_unchecked_) {
         auto checked = check();
         if (checked) {
@@ -143,8 +148,8 @@ Status RecordFollower::show() {
     FilePages pages(torn_->file(), torn_->size_bytes());
     LITESTREAM_TRY(context_.feed.take_image(pages, torn_->size_bytes(), torn_->state()));
     has_news_ = is_unchecked_ = false;
-    context_.tell_progress();
-    return {};
+    owes_rest_ = true;
+    return context_.tell_progress();
 }
 
 }  // namespace litestream

@@ -37,13 +37,15 @@ class RecordFollower {
     Status finish_torn(const Position& next);
     Status check();
     Status show();
-    bool awaits_silence() const { return torn_ && has_news_; }
+    bool holds_back() const { return torn_ && has_news_; }
+    bool awaits_silence() const { return holds_back() || owes_rest_; }
 
     StreamContext& context_;
     StreamInput input_;
     std::optional<TornSnapshot> torn_;
     bool has_news_ = false;      // the torn one holds what is not shown
     bool is_unchecked_ = false;  // and it changed since it was last found wanting
+    bool owes_rest_ = false;     // the replica moved, and no silence was told since
     int settles_ = 0;
     Error last_check_;
 };

@@ -21,9 +21,7 @@ struct StreamContext {
     // Changes what progress() answers.
     std::function<void(const std::function<void(StreamProgress&)>&)> update;
 
-    void tell_progress() const {
-        if (source.on_progress) source.on_progress();
-    }
+    Status tell_progress() const { return source.on_progress ? source.on_progress() : Status(); }
 };
 
 // The failure of the connection, where there was one, else what the reader of the payload says.

@@ -274,7 +274,10 @@ struct Following {
             checks++;
             return Status();
         };
-        source.on_progress = [this] { progress_calls++; };
+        source.on_progress = [this] {
+            progress_calls++;
+            return Status();
+        };
     }
     StreamContext context(StreamWire& wire) {
         return {wire,

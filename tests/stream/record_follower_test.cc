@@ -78,7 +78,22 @@ TEST_CASE_FIXTURE(Following, "a snapshot shows after a second of silence") {
     REQUIRE(shown().size() == 2);
     CHECK(shown().front().position == primary.at(end));
     CHECK(shows(primary));
-    CHECK(std::count(wire.waits().begin(), wire.waits().end(), source.limits.settle_ms) == 1);
+    // One that came, and one that did not come behind each of the two states.
+    CHECK(std::count(wire.waits().begin(), wire.waits().end(), source.limits.settle_ms) == 3);
+}
+
+TEST_CASE_FIXTURE(Streaming, "a pause behind what moved the replica is told once") {
+    const std::uint64_t end = primary.position().offset;
+    primary.commit({{2, 5}});
+    ScriptedWire wire(primary.segment_record(end), ScriptedWire::End::kSilent);
+    const int calls_before = progress_calls;
+
+    const Error error = follow_records(wire);
+
+    CHECK(error.message == "nothing came for 1h");
+    CHECK(progress_calls == calls_before + 2);
+    const std::vector<std::int64_t> silences{source.limits.settle_ms, source.limits.quiet_ms};
+    CHECK(std::vector(wire.waits().end() - 2, wire.waits().end()) == silences);
 }
 
 TEST_CASE_FIXTURE(Following, "frames that an idle server held back show together with what they may undo") {

@@ -120,10 +120,15 @@ TEST_CASE_FIXTURE(Connecting, "a server that is no Litestream is told so") {
           ErrorCode::kInput, {"protocol"});
 }
 
-TEST_CASE_FIXTURE(Connecting, "another page size than the replica's is refused with both") {
+TEST_CASE_FIXTURE(Connecting,
+                  "U19: another page size than the replica's is refused with both, at each attempt") {
     source.page_size = 4096;
+    const SmallPrimary primary(kGeneration);
+    const Bytes sent = primary.snapshot_record(primary.file()) + primary.header_record();
 
-    check(body({}), ErrorCode::kInput, {"page size mismatch: replica 4096, primary 512"});
+    for (int attempt = 0; attempt < 2; attempt++) {
+        check(body(sent), ErrorCode::kInput, {"page size mismatch: replica 4096, primary 512"});
+    }
 }
 
 TEST_CASE_FIXTURE(Connecting, "records are followed over HTTP") {

@@ -2,6 +2,7 @@
 #include "shared/stream/stream_server.h"
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "tests/stream/stream_fixture.h"
@@ -149,6 +150,24 @@ TEST_CASE_FIXTURE(Fixture, "a new generation ends the stream of an e6f7c60 clien
 
     CHECK(client.peer().wait_for_end());
     CHECK((client.peer().written() == expected));
+}
+
+TEST_CASE_FIXTURE(
+    Fixture,
+    "H3: of a segment that shrinks while it is sent an e6f7c60 client gets no other byte and no end") {
+    begin(0);
+    database->segment(0, 1, 100);
+    const Bytes expected = segment_record(kFirst, 0, 0) + segment_record(kFirst, 0, at(0));
+    TestClient client(io, stream(resuming(kFirst, "0")), true);
+    client.peer().wait_for(kStreamWriteBytes);
+
+    std::filesystem::resize_file(store().file_of({kFirst, 0, at(0), at(100), 0, 0}), 100);
+    client.peer().take();
+
+    CHECK_FALSE(client.peer().wait_for_end());
+    const Bytes written = client.peer().written();
+    CHECK(written.size() < expected.size());
+    CHECK(std::equal(written.begin(), written.end(), expected.begin()));
 }
 
 TEST_CASE_FIXTURE(Fixture, "the list names who is connected, how much it was sent and what is pending") {
