@@ -49,8 +49,9 @@ bool is_refusal(const Error& error) {
 
 }  // namespace
 
-// What the thread works with; the applier stays for as long as there is one, since what it knows of the
-// database is worth keeping.
+// What the thread works with. The applier stays for as long as there is one, since what it knows of the
+// database is worth keeping, and so does the client of a stream, which knows how long its server takes to
+// answer, with the feed that it refers to.
 struct Follower::Session {
     std::unique_ptr<Applier> applier;
     std::unique_ptr<ReplicaFeed> feed;
@@ -60,10 +61,13 @@ struct Follower::Session {
     Position seen;
     std::uint64_t seen_snapshots = 0;
     bool has_delivered = false;  // since the last attempt began
+    bool is_stale = false;       // something was on its way: the store and the feed may stand anywhere
+    Position refused_at;  // where what came did not follow; twice the same, and only a snapshot can help
+    bool needs_snapshot = false;
 };
 
-Follower::Follower(Database& database, UpstreamSpec upstream)
-    : database_(database), upstream_(std::move(upstream)) {}
+Follower::Follower(Database& database, UpstreamSpec upstream, bool goes_on)
+    : database_(database), upstream_(std::move(upstream)), goes_on_(goes_on) {}
 
 // Signals are the host's: its own threads take them.
 void Follower::start() {
@@ -91,6 +95,7 @@ void Follower::stop() {
 
 void Follower::run() {
     Session session;
+    session.needs_snapshot = !goes_on_;
     std::int64_t delay_ms = kFirstDelayMs;
     while (!is_stopped()) {
         const Error error = guarded_attempt(session);
@@ -101,7 +106,7 @@ void Follower::run() {
             continue;
         }
         note_error(error);
-        if (session.has_delivered) delay_ms = kFirstDelayMs;
+        if (session.has_delivered && error.code != ErrorCode::kCorrupt) delay_ms = kFirstDelayMs;
         wait(with_jitter(delay_ms));
         delay_ms = std::min(delay_ms * 2, kMaxDelayMs);
     }
@@ -116,45 +121,66 @@ Error Follower::guarded_attempt(Session& session) {
     }
 }
 
-// What failed with something on its way is built anew: the store and the feed may stand anywhere.
 Error Follower::attempt(Session& session) {
-    if (session.has_delivered || !session.feed) end_source(session);
-    session.has_delivered = false;
-    if (auto opened = open(session); !opened) {
-        if (session.applier) end_source(session);
-        return std::move(opened).error();
-    }
-    if (!session.stream) return look_again(session);
+    session.is_stale |= std::exchange(session.has_delivered, false);
+    LITESTREAM_TRY(open_applier(session));
+    LITESTREAM_TRY(open_feed(session));
+    if (session.directory) return look_again(session);
     const std::uint64_t before = session.stream->progress().received_bytes;
     Error error = session.stream->run();
     session.has_delivered |= session.stream->progress().received_bytes != before;
+    note_refused(session, error);
+    // Refused: perhaps the file of the token says another one by now.
+    if (error.code == ErrorCode::kInput) end_source(session);
     return error;
 }
 
-Status Follower::open(Session& session) {
-    if (!session.applier) {
-        LITESTREAM_ASSIGN(session.applier, Applier::open(database_));
-        const std::string& reason = session.applier->reset_reason();
-        if (!reason.empty()) record_event(database_.path(), "replica_reset", reason);
-        const std::lock_guard lock(mutex_);
-        state_ = State::kConnecting;
-        last_error_.clear();
-        changed_.notify_all();
+// The same again would be answered with the same: what the replica has is not what it would have to follow.
+void Follower::note_refused(Session& session, const Error& error) {
+    const Position at = session.feed->state().position;
+    if (error.code != ErrorCode::kCorrupt || at.empty()) return;
+    session.needs_snapshot = session.refused_at == at;
+    session.refused_at = at;
+    if (!session.needs_snapshot) return;
+    record_event(database_.path(), "upstream_diverged",
+                 upstream_.url + ": nothing follows " + at.to_string() + "; a snapshot is asked for");
+    session.feed->forget();
+}
+
+Status Follower::open_applier(Session& session) {
+    if (session.applier) return {};
+    LITESTREAM_ASSIGN(session.applier, Applier::open(database_));
+    const std::string& reason = session.applier->reset_reason();
+    if (!reason.empty()) record_event(database_.path(), "replica_reset", reason);
+    const std::lock_guard lock(mutex_);
+    state_ = State::kConnecting;
+    last_error_.clear();
+    changed_.notify_all();
+    return {};
+}
+
+Status Follower::open_feed(Session& session) {
+    if (session.is_stale && session.directory) end_source(session);
+    if (!session.feed || session.is_stale) {
+        session.is_stale = true;
+        SegmentStore& store = database_.store();
+        LITESTREAM_TRY(store.open(database_mode(database_.path())));
+        if (!session.feed) session.feed = std::make_unique<ReplicaFeed>(store, *session.applier);
+        LITESTREAM_TRY(session.feed->open());
+        session.seen = session.feed->state().position;
+        if (session.needs_snapshot) session.feed->forget();
+        session.is_stale = false;
     }
-    if (session.feed) return {};
-    SegmentStore& store = database_.store();
-    LITESTREAM_TRY(store.open(database_mode(database_.path())));
-    session.feed = std::make_unique<ReplicaFeed>(store, *session.applier);
-    LITESTREAM_TRY(session.feed->open());
-    session.seen = session.feed->state().position;
-    return open_source(session);
+    return session.stream || session.directory ? Status() : open_source(session);
 }
 
 Status Follower::open_source(Session& session) {
     if (!upstream_.url.starts_with("file:")) return open_stream(session);
     LITESTREAM_ASSIGN(const Url url, Url::parse(upstream_.url));
     LITESTREAM_ASSIGN(session.storage, open_replica_client(url));
-    session.directory = std::make_unique<DirectoryFollower>(*session.storage, *session.feed);
+    session.directory = std::make_unique<DirectoryFollower>(
+        *session.storage, *session.feed,
+        [this](const std::string& path, bool needed) { return needed ? check(path) : Status(); });
     return {};
 }
 
@@ -165,16 +191,18 @@ Status Follower::open_stream(Session& session) {
     source.path = source.url.path.empty() ? database_.path() : source.url.path;
     source.page_size = session.applier->page_size();
     source.meta_path = database_.store().path();
-    source.check = [this](const std::string& path) {
-        return quick_check(path, [this] { return is_stopped(); });
-    };
-    source.on_progress = [this, &session] { on_progress(session); };
+    source.check = [this](const std::string& path) { return check(path); };
+    source.on_progress = [this, &session] { return on_progress(session); };
     session.stream = std::make_shared<StreamClient>(std::move(source), *session.feed);
     session.seen_snapshots = 0;
     const std::lock_guard lock(mutex_);
     if (is_stopped_) return interrupted();
     client_ = session.stream;
     return {};
+}
+
+Status Follower::check(const std::string& path) const {
+    return quick_check(path, [this] { return is_stopped(); });
 }
 
 void Follower::end_source(Session& session) {
@@ -203,18 +231,25 @@ Error Follower::look_again(Session& session) {
             state_ = State::kStreaming;
         }
         session.has_delivered |= *moved;
-        on_progress(session);
+        LITESTREAM_TRY(on_progress(session));
     } while (wait(upstream_.interval_ms));
     return interrupted();
 }
 
 // --- What happened ---
 
-void Follower::on_progress(Session& session) {
+// Nothing new: time to look whether somebody else wrote here. Then what is wanted next is a snapshot.
+Status Follower::on_progress(Session& session) {
     const Position now = session.feed->state().position;
-    if (now == session.seen) session.applier->idle();
+    if (now == session.seen) {
+        if (auto rested = session.applier->idle(); !rested) {
+            session.feed->forget();
+            return rested;
+        }
+    }
     session.seen = now;
     session.has_delivered = true;
+    if (!now.empty()) session.needs_snapshot = false;
     if (session.stream) {
         const std::uint64_t snapshots = session.stream->progress().snapshots;
         if (snapshots != session.seen_snapshots) note_snapshots(0);
@@ -230,6 +265,7 @@ void Follower::on_progress(Session& session) {
         changed_.notify_all();
     }
     if (!recovered.empty()) record_event(database_.path(), "upstream_recovered", "it was: " + recovered);
+    return {};
 }
 
 // `count`: of those that no client counts.

@@ -37,8 +37,9 @@ struct FollowerStatus {
 
 class Follower {
   public:
-    // The database has the replica's role and outlives this.
-    Follower(Database& database, UpstreamSpec upstream);
+    // The database has the replica's role and outlives this. Unless it goes on, nothing that is in it is a
+    // state of this upstream: a snapshot comes first.
+    Follower(Database& database, UpstreamSpec upstream, bool goes_on);
     ~Follower() { stop(); }
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
@@ -61,12 +62,15 @@ class Follower {
     // Until it ends; the error says why.
     Error attempt(Session& session);
     Error guarded_attempt(Session& session);
-    Status open(Session& session);
+    void note_refused(Session& session, const Error& error);
+    Status open_applier(Session& session);
+    Status open_feed(Session& session);
     Status open_source(Session& session);
     Status open_stream(Session& session);
     Error look_again(Session& session);
+    Status check(const std::string& path) const;
     void end_source(Session& session);
-    void on_progress(Session& session);
+    Status on_progress(Session& session);
     void note_snapshots(std::uint64_t count);
     void note_standing_by(const Error& error);
     void note_error(const Error& error);
@@ -79,6 +83,7 @@ class Follower {
 
     Database& database_;
     const UpstreamSpec upstream_;
+    const bool goes_on_;
     std::thread thread_;
 
     mutable std::mutex mutex_;

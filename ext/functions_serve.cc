@@ -116,9 +116,6 @@ Status capture_main(const Call& call, const Target& target) {
     WantedCapture wanted(*target.database);
     Waiting waiting(call.connection(), kCaptureStartMs);
     LITESTREAM_TRY(wait_for_capture(call.connection(), target, waiting));
-    if (const auto size = page_size(call.connection(), target.schema)) {
-        runtime().replication_of(target.database)->note_page_size(*size);
-    }
     if (wal.has_changed()) {
         record_event(target.database->path(), "journal_mode",
                      "journal_mode is now wal, for litestream_serve");

@@ -37,7 +37,6 @@ std::string status_text(const Call& call, const Target& target) {
     // The pragmas read from the database, if SQLite has not done so yet; only then its WAL is open.
     facts.journal_mode = journal_mode(connection, target.schema);
     facts.page_size = page_size(connection, target.schema);
-    if (replication && facts.page_size) replication->note_page_size(*facts.page_size);
     facts.why = why(connection, target, replication.get());
     return to_indented_json(status_json(replication.get(), facts, runtime().http_service().status()));
 }

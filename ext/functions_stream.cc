@@ -84,6 +84,7 @@ Result<SqlValue> promote(const Call& call, const Target& target, const Position&
     const std::string was = url.empty() ? "a live replica" : "a replica of " + url;
     LITESTREAM_TRY(database.end_replica("promoted from " +
                                         (position.empty() ? "nothing" : position.to_string()) + ", " + was));
+    (void)runtime().replication_of(target.database)->unfollow(std::nullopt);  // a primary's is not looked at
     database.want_capture();
     touch(call.connection(), target);
     if (journal_mode(call.connection(), target.schema) != "wal") return SqlValue();
@@ -96,7 +97,7 @@ Result<SqlValue> stop(const Call& call, const Target& target, bool promotes) {
     const auto replication = runtime().replication_of(target.database);
     LITESTREAM_TRY(check_ours_to_stop(target, *replication));
     const auto upstream = replication->upstream();
-    LITESTREAM_TRY(replication->unfollow());
+    LITESTREAM_TRY(replication->unfollow(upstream));
     const Position position = replica_state(*target.database).position;
     if (promotes) return promote(call, target, position, upstream ? upstream->url : "");
     return text_or_null(position.to_string());
@@ -131,7 +132,8 @@ Result<SqlValue> litestream_lag(const Call& call) {
     LITESTREAM_ASSIGN(const Target target, find_target(call, 0));
     if (!target.database || !target.database->is_replica()) return SqlValue();
     const auto lag = replica_lag_seconds(*runtime().replication_of(target.database));
-    return lag ? SqlValue(*lag) : SqlValue();
+    if (!lag) return SqlValue();
+    return SqlValue(*lag);
 }
 
 }  // namespace litestream

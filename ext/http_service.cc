@@ -9,12 +9,14 @@
 #include "ext/metrics.h"
 #include "shared/base/events.h"
 #include "shared/base/log.h"
+#include "shared/net/address.h"
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
 namespace {
 
 constexpr const char* kTokenVariable = "LITESTREAM_TOKEN";
+constexpr const char* kHttpPort = "80";  // where a URL names none
 constexpr std::size_t kMaxTokenSize = 4096;
 // Snapshots for live replicas are copied one after the other, at the disk's speed.
 constexpr int kSnapshotThreads = 1;
@@ -209,6 +211,16 @@ ServerStatus HttpService::status() const {
     if (is_forked_child()) return {};
     const auto now = running();
     return now ? now->status() : ServerStatus();
+}
+
+bool HttpService::is_at(const Url& url) const {
+    if (is_forked_child() || url.scheme != "http") return false;
+    const auto now = running();
+    const auto own = now ? Url::parse(now->url) : Result<Url>(Url());
+    if (!own || own->port.empty() || own->port != (url.port.empty() ? kHttpPort : url.port)) return false;
+    if (own->host == url.host) return true;
+    const bool is_everywhere = own->host == "0.0.0.0" || own->host == "::" || own->host == "[::]";
+    return is_loopback_host(url.host) && (is_everywhere || is_loopback_host(own->host));
 }
 
 void HttpService::drop(const std::string& path) {

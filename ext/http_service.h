@@ -24,6 +24,7 @@
 
 #include "ext/service_status.h"
 #include "shared/base/scheduler.h"
+#include "shared/base/url.h"
 #include "shared/net/http_server.h"
 #include "shared/stream/stream_server.h"
 
@@ -63,6 +64,8 @@ class HttpService {
     void withdraw();  // the same, by the call that started it and then failed
 
     ServerStatus status() const;
+    // Is it this server that such a URL leads to, as far as its host tells without asking anybody?
+    bool is_at(const Url& url) const;
     // No stream refers to the database once this returns, and none will: it is not among the open ones any
     // more.
     void drop(const std::string& path);

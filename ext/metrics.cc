@@ -45,6 +45,7 @@ constexpr Declaration kDeclarations[] = {
     {"litestream_upstream_lag_seconds", kGauge, "Seconds that the live replica is behind its upstream."},
     {"litestream_upstream_received_bytes", kCounter, "Bytes received from the upstream."},
     {"litestream_upstream_snapshots", kCounter, "Snapshots received from the upstream."},
+    {"litestream_applied_commits_total", kCounter, "Commits that the live replica applied."},
     {"litestream_applied_commit_time_seconds", kGauge, "When the last applied commit was made, Unix time."},
     {"litestream_streams", kGauge, "Live replicas that are connected."},
     {"litestream_stream_position_index", kGauge, "Index of the last commit that a live replica applied."},
@@ -102,6 +103,7 @@ void add_upstream(MetricsText& text, const Labels& labels, const Replication& re
     if (commit_ms != 0) {
         text.add("litestream_applied_commit_time_seconds", labels, static_cast<double>(commit_ms) / 1000);
     }
+    text.add("litestream_applied_commits_total", labels, replication.database().applied_commits());
     const auto follower = replication.follower();
     if (!follower) return text.add("litestream_upstream_up", labels, std::uint64_t{0});
     const FollowerStatus upstream = follower->status();

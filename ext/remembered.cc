@@ -118,6 +118,10 @@ Result<UpstreamSpec> get_upstream(const json::value& value) {
     if (object.contains("token_file")) {
         LITESTREAM_ASSIGN(upstream.token_file, get_text(object, "token_file"));
     }
+    if (const json::value* following = value.get_object().if_contains("following")) {
+        if (!following->is_bool()) return malformed("following");
+        upstream.is_followed = following->get_bool();
+    }
     return upstream;
 }
 
@@ -164,7 +168,9 @@ json::object to_json(const UpstreamSpec& upstream) {
     json::object options;
     options["interval"] = format_duration(upstream.interval_ms);
     if (!upstream.token_file.empty()) options["token_file"] = upstream.token_file;
-    return {{"url", upstream.url}, {"options", options}};
+    json::object object = {{"url", upstream.url}, {"options", options}};
+    if (!upstream.is_followed) object["following"] = false;
+    return object;
 }
 
 std::string to_text(const Remembered& remembered) {

@@ -6,7 +6,8 @@
 //    "id": 32 hex digits,                       the database's own, for as long as it stays what it is
 //    "replicas": [{"name": ..., "url": ..., "options": {"sync_interval": "1s", "snapshot_interval": "24h",
 //                  "retention": "24h", "validation_interval": "0s"}}],
-//    "upstream": {"url": ..., "options": {"interval": "1s", "token_file": ...}}}   of a live replica only
+//    "upstream": {"url": ..., "options": {"interval": "1s", "token_file": ...},
+//                 "following": false}}            of a live replica only; absent: true
 //
 // It is followed only if directory and file belong to the effective user and nobody else can write them, and
 // if the database is the very file on the very machine that it names: a copy must not push to where the
@@ -40,6 +41,7 @@ struct UpstreamSpec {
     std::string url;                  // without query
     std::int64_t interval_ms = 1000;  // between looks into a directory
     std::string token_file;           // its path; empty: none
+    bool is_followed = true;          // false: stopped by hand; the database is still a replica of it
 
     bool operator==(const UpstreamSpec&) const = default;
 };

@@ -72,7 +72,7 @@ void Replication::start_remembered() {
         return set_why("not_followed", status.error().message);
     }
     id_ = (*remembered)->id;
-    if ((*remembered)->upstream && database_->is_replica()) start_following(*(*remembered)->upstream);
+    if ((*remembered)->upstream && database_->is_replica()) resume_upstream(*(*remembered)->upstream);
     for (const ReplicaSpec& spec : (*remembered)->replicas) start_or_keep(spec);
 }
 

@@ -35,9 +35,6 @@ class Replication {
 
     Database& database() const { return *database_; }
     ImageSource& images() { return snapshotter_; }
-    // As a connection knows it, long before the first captured commit tells; 0: none has said it yet.
-    void note_page_size(std::uint32_t bytes) { page_size_.store(bytes); }
-    std::uint32_t noted_page_size() const { return page_size_.load(); }
 
     // Starts what is remembered, the first time that it is called; others wait for it.
     void resume();
@@ -61,12 +58,14 @@ class Replication {
 
     // --- A live replica (replication_upstream.cc) ---
 
-    // Remembers it, and follows it instead of what was followed before. The database has the role.
-    Status follow(const UpstreamSpec& upstream);
-    // Stops following, and forgets.
-    Status unfollow();
-    std::optional<UpstreamSpec> upstream() const;
-    std::shared_ptr<Follower> follower() const;  // null: nothing is followed now
+    // Remembers it, and follows it instead of what was followed before. The database has the role; `goes_on`:
+    // and a state of this upstream in it.
+    Status follow(const UpstreamSpec& upstream, bool goes_on);
+    // Stops following. `remembered`: what the database is a replica of from here on, to be gone on with by
+    // another call; nullopt: of nothing.
+    Status unfollow(std::optional<UpstreamSpec> remembered);
+    std::optional<UpstreamSpec> upstream() const;  // also one that is not followed now
+    std::shared_ptr<Follower> follower() const;    // null: nothing is followed now
     // As the URI or the environment says it; returns at once. What goes wrong is in why() and in an event.
     void request_upstream(const std::string& url);
 
@@ -94,8 +93,9 @@ class Replication {
     std::string free_name(const std::string& wish) const;
     void append(std::shared_ptr<ReplicaMember> member);
     Status begin_requested(const std::string& url);
-    void start_following(const UpstreamSpec& upstream);
+    void start_following(const UpstreamSpec& upstream, bool goes_on);
     void stop_following(const char* why);
+    void resume_upstream(const UpstreamSpec& upstream);
     void remember_upstream(std::optional<UpstreamSpec> upstream);
     void set_why(const char* kind, const std::string& why);
     void set_why_elsewhere(const Remembered& remembered);
@@ -104,7 +104,6 @@ class Replication {
     Scheduler& scheduler_;
     Scheduler& validations_;
     Snapshotter snapshotter_;
-    std::atomic<std::uint32_t> page_size_ = 0;
     std::once_flag resumed_;
 
     std::mutex change_mutex_;

@@ -36,7 +36,7 @@ void Replication::remember_upstream(std::optional<UpstreamSpec> upstream) {
     upstream_ = std::move(upstream);
 }
 
-Status Replication::follow(const UpstreamSpec& upstream) {
+Status Replication::follow(const UpstreamSpec& upstream, bool goes_on) {
     const std::lock_guard change(change_mutex_);
     stop_following("another upstream is followed");
     const auto before = this->upstream();
@@ -45,27 +45,35 @@ Status Replication::follow(const UpstreamSpec& upstream) {
         remember_upstream(before);
         return status;
     }
-    start_following(upstream);
+    start_following(upstream, goes_on);
     set_why("", "");
     return {};
 }
 
-Status Replication::unfollow() {
+Status Replication::unfollow(std::optional<UpstreamSpec> remembered) {
     const std::lock_guard change(change_mutex_);
+    if (remembered) remembered->is_followed = false;
     const auto before = upstream();
-    if (!before) return {};
-    remember_upstream(std::nullopt);
+    if (before == remembered) return {};
+    const char* why = remembered ? "by hand; it can be gone on with" : "forgotten";
+    remember_upstream(std::move(remembered));
     if (auto status = remember(specs()); !status) {
         remember_upstream(before);
         return status;
     }
-    stop_following("forgotten");
+    stop_following(why);
     return {};
 }
 
+// What was stopped by hand is for another call to go on with.
+void Replication::resume_upstream(const UpstreamSpec& upstream) {
+    if (upstream.is_followed) return start_following(upstream, true);
+    remember_upstream(upstream);
+}
+
 // Called with change_mutex_ held; a follower that another one replaces has ended.
-void Replication::start_following(const UpstreamSpec& upstream) {
-    const auto follower = std::make_shared<Follower>(*database_, upstream);
+void Replication::start_following(const UpstreamSpec& upstream, bool goes_on) {
+    const auto follower = std::make_shared<Follower>(*database_, upstream, goes_on);
     follower->start();
     record_event(database_->path(), "upstream_started", upstream.url);
     const std::lock_guard lock(mutex_);
@@ -100,7 +108,7 @@ void Replication::request_upstream(const std::string& url) {
 Status Replication::begin_requested(const std::string& url) {
     LITESTREAM_ASSIGN(const StreamRequest request, parse_stream_request(url, std::nullopt));
     const auto now = upstream();
-    if (now && now->url == request.upstream.url && follower()) return {};
+    if (now && now->url == request.upstream.url && (follower() || !now->is_followed)) return {};
     LITESTREAM_TRY(check_followable(*this, request));
     const bool is_same = now && now->url == request.upstream.url;
     if (!is_same && !request.replace && !is_empty_file(*database_)) {

@@ -176,18 +176,16 @@ std::string why_replica(const Replication& replication, const std::string& name)
     if (std::string reason = replication.why(); !reason.empty()) return reason;
     const auto follower = replication.follower();
     if (follower) return follower->status().last_error;
-    return name + " is a live replica that follows nothing; litestream_stream(url) goes on";
+    const auto upstream = replication.upstream();
+    const std::string url = upstream ? "'" + upstream->url + "'" : "url";
+    return name + " is a live replica that follows nothing; litestream_stream(" + url + ") goes on";
 }
 
 std::uint32_t page_size_of(const Replication& replication) {
     const Database& database = replication.database();
     if (database.is_replica()) return replica_state(database).page_size;
     const auto header = database.wal_index_header();
-    if (header && header->page_size != 0) return header->page_size;
-    CapturedLife current;
-    CapturedLife previous;
-    database.captured_lives(current, previous);
-    return current.page_size != 0 ? current.page_size : replication.noted_page_size();
+    return header && header->page_size != 0 ? header->page_size : database.page_size();
 }
 
 std::string service_status_text(const Replications& served, const ServerStatus& server) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ext/follower.h"
+#include "ext/runtime.h"
 #include "ext/sql_value.h"
 #include "shared/base/clock.h"
 #include "shared/base/directory.h"
@@ -93,6 +94,26 @@ Status read_options(const std::optional<std::string>& text, StreamRequest& out) 
     return {};
 }
 
+// As a server finds what a URL names: by the path, by the file name alone if no other one has it.
+bool names_only(const std::string& wanted, const std::string& path) {
+    if (wanted.empty() || wanted == path) return true;
+    const auto is_called = [&](const std::string& other) {
+        return wanted.rfind('/') == 0 && other.ends_with(wanted);
+    };
+    const auto open = runtime().replications();
+    return is_called(path) && std::all_of(open.begin(), open.end(), [&](const auto& replication) {
+               return replication->database().path() == path || !is_called(replication->database().path());
+           });
+}
+
+Status check_not_itself(const std::string& path, const std::string& url_text) {
+    LITESTREAM_ASSIGN(const Url url, Url::parse(url_text));
+    if (!runtime().http_service().is_at(url) || !names_only(url.path, path)) return {};
+    return bad_input(url_text + " is " + path +
+                     " itself, served by this very process; name the database to follow, by its absolute "
+                     "path if several share a file name");
+}
+
 // As it is remembered and compared: without query, without a slash at the end.
 Result<std::string> upstream_url(Url url) {
     url.query.clear();
@@ -149,6 +170,7 @@ Result<bool> parse_stop_options(const std::optional<std::string>& options) {
 
 Status check_followable(const Replication& replication, const StreamRequest& request) {
     const std::string& path = replication.database().path();
+    LITESTREAM_TRY(check_not_itself(path, request.upstream.url));
     const std::string& token_file = request.upstream.token_file;
     if (!token_file.empty()) LITESTREAM_TRY(read_token_file(token_file));
     if (const auto members = replication.members(); !members.empty()) {
@@ -157,7 +179,8 @@ Status check_followable(const Replication& replication, const StreamRequest& req
                          "), and a live replica is not; SELECT litestream_unreplicate('" + name + "') first");
     }
     const auto upstream = replication.upstream();
-    if (!upstream || upstream->url == request.upstream.url || request.replace) return {};
+    if (!upstream || !upstream->is_followed || request.replace) return {};
+    if (upstream->url == request.upstream.url) return {};
     return bad_input(path + " follows " + upstream->url +
                      "; SELECT litestream_stream_stop() first, and then give {\"replace\":true}");
 }
@@ -168,10 +191,9 @@ Error needs_replace(const Replication& replication, const UpstreamSpec& upstream
 }
 
 SourceState replica_state(const Database& database) {
+    if (auto state = database.applied_state()) return *std::move(state);
     SourceState state;
-    state.position = database.applied();
-    state.time_ms = database.applied_commit_ms();
-    if (!state.position.empty() || !database.is_replica()) return state;
+    if (!database.is_replica()) return state;
     AppliedLog log;
     if (!log.open(database.store().path(), database_mode(database.path()))) return state;
     const auto newest = log.newest();
@@ -218,7 +240,7 @@ Result<Following> Following::begin(Replication& replication, const UpstreamSpec&
         following.keep();
         return std::move(taken).error();
     }
-    LITESTREAM_TRY(replication.follow(upstream));
+    LITESTREAM_TRY(replication.follow(upstream, following.goes_on_));
     return following;
 }
 
@@ -233,11 +255,11 @@ Status Following::take_role() {
 }
 
 void Following::undo() {
-    if (was_replica_ && previous_) {
-        (void)replication_.follow(*previous_);
+    if (was_replica_ && previous_ && previous_->is_followed) {
+        (void)replication_.follow(*previous_, true);
         return;
     }
-    if (replication_.unfollow() && !was_replica_) drop_role();
+    if (replication_.unfollow(previous_) && !was_replica_) drop_role();
 }
 
 void Following::drop_role() {

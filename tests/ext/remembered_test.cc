@@ -38,6 +38,19 @@ TEST_CASE("what is remembered comes back as it was") {
     CHECK((*read)->upstream == sample().upstream);
 }
 
+TEST_CASE("an upstream that is not followed comes back as such, and one that does not say is followed") {
+    const TempDirectory directory;
+    Remembered stopped = sample();
+    stopped.upstream->is_followed = false;
+
+    REQUIRE(write_remembered(directory.path(), stopped));
+    const auto read = read_remembered(directory.path());
+    REQUIRE(write_remembered(directory.path(), sample()));
+
+    CHECK((read && *read && (*read)->upstream == stopped.upstream));
+    CHECK_FALSE(contains(read_text(directory.path("replicas.json")), "following"));
+}
+
 TEST_CASE("the file is for its owner only") {
     const TempDirectory directory;
 

@@ -196,6 +196,72 @@ TEST_CASE_FIXTURE(Fixture, "a stopped replica stays read-only and stays stopped"
     CHECK((*sql)("SELECT litestream_position()") == position);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a stopped replica goes on when it is told to, without replace") {
+    auto sql = std::make_unique<Session>(path);
+    stream(*sql);
+    (*sql)("SELECT litestream_stream_stop()");
+    sql.reset();
+    const std::string position = write("two");
+    sql = std::make_unique<Session>(path);
+
+    CHECK(contains(status(*sql, "why"), "litestream_stream('" + url + "') goes on"));
+    CHECK(stream(*sql).size() == 50);
+    CHECK((*sql)("SELECT litestream_wait(" + sql_text(position) + ")") == "1");
+    CHECK(values(*sql) == "one,two");
+    CHECK(events(*sql, "upstream_snapshot") == "1");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stopped replica follows another upstream only with replace") {
+    Session sql(path);
+    stream(sql);
+    sql("SELECT litestream_stream_stop()");
+    const std::string nothing = "file://" + directory.path("nothing");
+
+    CHECK(contains(stream_from(sql, nothing), "is not empty, and no replica of " + nothing));
+    CHECK(contains(stream_from(sql, nothing, R"({"replace":true,"timeout":0.2})"), "is readable yet"));
+    CHECK(status(sql, "upstream") == "NULL");
+    CHECK(stream(sql).size() == 50);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stopped replica is not resumed by the URI of an open") {
+    const std::string uri = "file:" + path + "?vfs=litestream&upstream=" + percent_encode(url);
+    auto sql = std::make_unique<Session>(path);
+    stream(*sql);
+    (*sql)("SELECT litestream_stream_stop()");
+    sql.reset();
+
+    sql = std::make_unique<Session>(uri);
+
+    CHECK(status(*sql, "role") == "replica");
+    CHECK(status(*sql, "upstream") == "NULL");
+    CHECK(events(*sql, "upstream_refused") == "0");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a promoted replica has forgotten its upstream") {
+    auto sql = std::make_unique<Session>(path);
+    stream(*sql);
+
+    (*sql)("SELECT litestream_stream_stop('{\"promote\":true}')");
+
+    CHECK_FALSE(contains(read_text(path + "-litestream/replicas.json"), "upstream"));
+    CHECK(contains(stream(*sql), "is not empty, and no replica of " + url));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a database does not follow itself") {
+    Session sql(path);
+    const std::string base = primary("SELECT litestream_serve('127.0.0.1:0')");
+    REQUIRE(base.starts_with("http://127.0.0.1:"));
+    const std::string port = base.substr(base.rfind(':'));
+
+    for (const std::string& own : {base, base + "/replica.db", base + path, "http://localhost" + port}) {
+        CHECK(contains(stream_from(sql, own), "itself, served by this very process"));
+    }
+    CHECK(stream_from(sql, base + "/app.db", R"({"replace":true})").size() == 50);
+    CHECK(values(sql) == "one");
+    CHECK(sql("SELECT litestream_stream_stop()").size() == 50);
+    CHECK(primary("SELECT litestream_serve_stop()") == "1");
+}
+
 TEST_CASE_FIXTURE(Fixture,
                   "a promoted replica is written in the same connection, in a generation of its own") {
     Session sql(path);
