@@ -69,6 +69,7 @@ look() {  # sets `missing`; `boost` and `clang-runtime` get their package's name
     need clang have clang++
     need clang-runtime have_clang_runtime
     need strace have strace
+    need openssl have openssl
 }
 
 # --- Installing --------------------------------------------------------------------------------------
