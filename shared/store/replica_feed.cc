@@ -1,9 +1,7 @@
 #include "shared/store/replica_feed.h"
 
 #include <algorithm>
-#include <cinttypes>
 
-#include "shared/base/clock.h"
 #include "shared/base/text.h"
 
 namespace litestream {

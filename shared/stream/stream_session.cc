@@ -134,6 +134,11 @@ bool StreamSession::take_hello(ByteView body) {
     if (!hello) return false;
     SegmentStore& store = database_->store();
     Welcome welcome{wall_clock_ms(), store.end(), database_->page_size(), false};
+    // A live replica that serves may be behind who follows it: a snapshot would take that one's readers back.
+    if (welcome.end.generation == hello->position.generation && welcome.end.before(hello->position)) {
+        end("this server is only at " + welcome.end.to_string() + " yet; try again later");
+        return true;
+    }
     welcome.sends_snapshot = !can_resume(store, hello->position);
     append(welcome.encode());
     if (welcome.sends_snapshot) {
