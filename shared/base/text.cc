@@ -121,13 +121,13 @@ std::string format_duration(std::int64_t duration_ms) {
     return std::to_string(duration_ms / unit->ms).append(unit->suffix);
 }
 
-std::string percent_encode(std::string_view text) {
-    constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+std::string percent_encode(std::string_view text, std::string_view also_plain) {
+    constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     constexpr const char* kDigits = "0123456789ABCDEF";
     std::string encoded;
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (kPlain.find(c) != std::string_view::npos) {
+        if (kPlain.find(c) != std::string_view::npos || also_plain.find(c) != std::string_view::npos) {
             encoded += c;
         } else {
             encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};

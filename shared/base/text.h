@@ -22,7 +22,8 @@ Result<std::uint64_t> parse_hex(std::string_view text, std::string_view what);
 Result<std::int64_t> parse_duration_ms(std::string_view text);
 std::string format_duration(std::int64_t duration_ms);  // "24h", "90s", "500ms": parses back
 
-// Everything but A-Z a-z 0-9 - . _ ~ and / becomes %XX: fit for the path of a URI.
-std::string percent_encode(std::string_view text);
+// Everything but A-Z a-z 0-9 - . _ ~ and `also_plain` becomes %XX: fit for the path of a URI as it is, for a
+// value in a query with "".
+std::string percent_encode(std::string_view text, std::string_view also_plain = "/");
 
 }  // namespace litestream

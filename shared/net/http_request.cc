@@ -1,6 +1,7 @@
 // Targets of requests: percent-decoding, both ways, and looking things up.
 #include <algorithm>
 
+#include "shared/base/text.h"
 #include "shared/net/http_client.h"
 #include "shared/net/http_parser.h"
 
@@ -82,19 +83,6 @@ Status decode_target(std::string_view target, HttpRequest& request) {
     return decode_query(text.substr(std::min(question + 1, text.size())), request.query);
 }
 
-std::string encode_query_value(const std::string& text) {
-    constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    constexpr const char* kDigits = "0123456789ABCDEF";
-    std::string encoded;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (kPlain.find(c) != std::string_view::npos) {
-            encoded += c;
-        } else {
-            encoded += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-        }
-    }
-    return encoded;
-}
+std::string encode_query_value(const std::string& text) { return percent_encode(text, ""); }
 
 }  // namespace litestream
