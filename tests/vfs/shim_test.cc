@@ -165,7 +165,7 @@ TEST_CASE_FIXTURE(Fixture, "the page size is known once the WAL is open, before 
         REQUIRE(database);
         CHECK(database->page_size() == 0);
 
-        connection.exec("PRAGMA journal_mode=WAL");
+        connection.exec("PRAGMA journal_mode=WAL; SELECT * FROM t");
 
         CHECK(database->page_size() == size);
     }
