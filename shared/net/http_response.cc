@@ -30,6 +30,8 @@ const char* reason_of(unsigned status) {
             return "Conflict";
         case 413:
             return "Content Too Large";
+        case 429:
+            return "Too Many Requests";
         case 431:
             return "Request Header Fields Too Large";
         case 500:

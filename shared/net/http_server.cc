@@ -12,6 +12,7 @@
 #include <exception>
 #include <map>
 
+#include "shared/base/clock.h"
 #include "shared/base/file.h"
 #include "shared/base/log.h"
 #include "shared/net/address.h"
@@ -52,6 +53,7 @@ class Core final : public HttpCore, public std::enable_shared_from_this<Core> {
     void accept_ready();
     bool accept_one();  // false: no more for now
     void welcome(int descriptor, const std::string& peer);
+    bool is_too_fast();
 
     IoThread& io_;
     asio::posix::stream_descriptor listener_;
@@ -59,6 +61,8 @@ class Core final : public HttpCore, public std::enable_shared_from_this<Core> {
     HttpHandler handler_;
     const HttpLimits limits_;
     std::map<const HttpConnection*, std::shared_ptr<HttpConnection>> connections_;
+    std::int64_t second_ = 0;  // that the requests are counted in
+    int requests_ = 0;
 };
 
 bool Core::open(File file) {
@@ -127,7 +131,15 @@ void Core::welcome(int descriptor, const std::string& peer) {
     connection->start();
 }
 
+// Some answers cost a look at every database: a client that asks without a pause must not keep this thread.
+bool Core::is_too_fast() {
+    const std::int64_t second = steady_clock_ms() / 1000;
+    if (std::exchange(second_, second) != second) requests_ = 0;
+    return ++requests_ > limits_.max_requests_per_second;
+}
+
 HttpReply Core::answer(const HttpRequest& request) {
+    if (is_too_fast()) return error_response(429, "there are too many requests; try again in a second");
     try {
         return handler_(request);
     } catch (const std::exception& failure) {

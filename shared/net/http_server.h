@@ -2,8 +2,9 @@
 // handler's. All of it runs on the I/O thread (shared/net/io_thread.h), which the handler must not block.
 //
 // Bounds: request header 8 KiB, no request body (413), 10 s for a whole request to arrive (408),
-// kMaxConnections at once (503 and closed), a write that makes no progress for 30 s ends the connection. One
-// request a connection unless the client keeps it alive with small answers; an idle one is closed after 60 s.
+// kMaxConnections at once (503 and closed), 500 requests a second over all of them (429); a write that makes
+// no progress for 30 s ends the connection. One request a connection unless the client keeps it alive with
+// small answers; an idle one is closed after 60 s.
 //
 // Thread-safe where said; everything else is thread-bound to the I/O thread.
 #pragma once
@@ -27,10 +28,11 @@ constexpr int kMaxConnections = 256;
 // How long a client may take, and how many there may be.
 struct HttpLimits {
     int max_connections = kMaxConnections;
-    std::int64_t request_ms = 10'000;  // until a whole request has come
-    std::int64_t idle_ms = 60'000;     // between two requests
-    std::int64_t write_ms = 30'000;    // without a byte taken
-    std::int64_t drain_ms = 2'000;     // for what the client still sends after the last answer
+    int max_requests_per_second = 500;  // of all connections; beyond it 429
+    std::int64_t request_ms = 10'000;   // until a whole request has come
+    std::int64_t idle_ms = 60'000;      // between two requests
+    std::int64_t write_ms = 30'000;     // without a byte taken
+    std::int64_t drain_ms = 2'000;      // for what the client still sends after the last answer
 };
 
 struct HttpRequest {

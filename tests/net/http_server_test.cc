@@ -76,6 +76,21 @@ TEST_CASE("a client that keeps the connection gets one answer after the other, a
     CHECK(peer.read_all().ends_with("GET /3 "));
 }
 
+TEST_CASE("requests without a pause are told to wait") {
+    HttpLimits limits;
+    limits.max_requests_per_second = 1;
+    const Served served(limits);
+    RawPeer peer = served.connect();
+    std::string requests;
+    for (int i = 0; i < 20; ++i) requests += std::string("GET /1") + kKeep;
+
+    REQUIRE(peer.send(requests + "GET /last" + kClose));
+
+    const std::string text = peer.read_all();
+    CHECK(has(text, "HTTP/1.1 200 OK\r\n"));
+    CHECK(has(text, "HTTP/1.1 429 Too Many Requests\r\n"));
+}
+
 TEST_CASE("what cannot be understood is answered in one line and closed") {
     const Served served;
 
