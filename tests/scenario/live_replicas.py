@@ -95,7 +95,7 @@ class Replica:
             if reader.poll() is not None:
                 fail(f"reader {kind} of {self.path}: {reader.stdout.read()}")
         look = subprocess.run(["sqlite3", "-init", "/dev/null", "-cmd", ".timeout 30000", self.path,
-                               "SELECT count(*) = max(id) FROM entry"], capture_output=True, text=True, check=False)
+                               "SELECT count(*) = coalesce(max(id), 0) FROM entry"], capture_output=True, text=True, check=False)
         if look.stdout != "1\n" or look.stderr.replace("-- Loading resources from /dev/null\n", ""):
             fail(f"the stock shell on {self.path}: {look.stdout} {look.stderr}")
 

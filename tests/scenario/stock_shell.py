@@ -35,12 +35,12 @@ def quoted(text):
     return "'" + text.replace("'", "''") + "'"
 
 
-def wait_until(what, condition):
+def wait_until(what, condition, deadline_s=DEADLINE_S):
     """Asks until the condition holds; what it asks of a shell or the kernel takes its time."""
-    end = time.monotonic() + DEADLINE_S
+    end = time.monotonic() + deadline_s
     while not (answer := condition()):
         if time.monotonic() > end:
-            fail(f"not within {DEADLINE_S} s: {what}")
+            fail(f"not within {deadline_s} s: {what}")
     return answer
 
 
