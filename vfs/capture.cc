@@ -320,7 +320,7 @@ Status Capture::begin_life(const WalIndexHeader& header) {
     next.page_size = header.page_size;
     next.frames = 0;
     next.is_reframed = false;
-    if (life_.frames > 0) previous_ = life_;
+    previous_ = life_;  // also the start of a generation, where an image may have been pinned
     life_ = next;
     word_order_ = wal_header.word_order;
     life_.chain = source_chain_ = wal_header.checksum;
