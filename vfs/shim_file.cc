@@ -1,21 +1,13 @@
 #include "vfs/shim_file.h"
 
-#include <array>
-
 #include "vfs/clean_close.h"
+#include "vfs/pass_methods.h"
 #include "vfs/registry.h"
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
 
 namespace {
-
-// One line per method that only passes through.
-template <auto Method, typename... Args>
-int pass(sqlite3_file* file, Args... args) {
-    sqlite3_file* below = ShimFile::from(file)->below();
-    return (below->pMethods->*Method)(below, args...);
-}
 
 int lock_file_below(ShimFile* self, int level) {
     return self->below()->pMethods->xLock(self->below(), level);
@@ -216,47 +208,26 @@ int x_shm_lock(sqlite3_file* file, int first, int count, int flags) {
     return rc;
 }
 
-void x_shm_barrier(sqlite3_file* file) {
-    sqlite3_file* below = ShimFile::from(file)->below();
-    below->pMethods->xShmBarrier(below);
-}
-
 constexpr sqlite3_io_methods methods_of_version(int version) {
-    sqlite3_io_methods methods = {};
-    methods.iVersion = version;
+    sqlite3_io_methods methods = pass_methods<ShimFile>(version);
     methods.xClose = x_close;
-    methods.xRead = pass<&sqlite3_io_methods::xRead, void*, int, sqlite3_int64>;
     methods.xWrite = x_write;
-    methods.xTruncate = pass<&sqlite3_io_methods::xTruncate, sqlite3_int64>;
-    methods.xSync = pass<&sqlite3_io_methods::xSync, int>;
-    methods.xFileSize = pass<&sqlite3_io_methods::xFileSize, sqlite3_int64*>;
     methods.xLock = x_lock;
     methods.xUnlock = x_unlock;
-    methods.xCheckReservedLock = pass<&sqlite3_io_methods::xCheckReservedLock, int*>;
     methods.xFileControl = x_file_control;
-    methods.xSectorSize = pass<&sqlite3_io_methods::xSectorSize>;
-    methods.xDeviceCharacteristics = pass<&sqlite3_io_methods::xDeviceCharacteristics>;
     if (version >= 2) {
         methods.xShmMap = x_shm_map;
         methods.xShmLock = x_shm_lock;
-        methods.xShmBarrier = x_shm_barrier;
         methods.xShmUnmap = x_shm_unmap;
-    }
-    if (version >= 3) {
-        methods.xFetch = pass<&sqlite3_io_methods::xFetch, sqlite3_int64, int, void**>;
-        methods.xUnfetch = pass<&sqlite3_io_methods::xUnfetch, sqlite3_int64, void*>;
     }
     return methods;
 }
 
-constexpr std::array<sqlite3_io_methods, 3> kMethods = {methods_of_version(1), methods_of_version(2),
-                                                        methods_of_version(3)};
+constexpr auto kMethods = method_tables(methods_of_version);
 
 }  // namespace
 
-const sqlite3_io_methods* shim_file_methods(int below_version) {
-    return &kMethods[static_cast<std::size_t>(std::min(std::max(below_version, 1), 3)) - 1];
-}
+const sqlite3_io_methods* shim_file_methods(int below_version) { return table_for(kMethods, below_version); }
 
 Bytes read_first_bytes(sqlite3_file* below) {
     Bytes bytes(kCleanCloseHeaderBytes);

@@ -1,18 +1,11 @@
 #include "vfs/wal_file.h"
 
-#include <array>
-
+#include "vfs/pass_methods.h"
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
 
 namespace {
-
-template <auto Method, typename... Args>
-auto pass(sqlite3_file* file, Args... args) {
-    sqlite3_file* below = WalFile::from(file)->below();
-    return (below->pMethods->*Method)(below, args...);
-}
 
 bool is_alone(const WalFile* self) { return self->main->holds_exclusive && !is_forked_child(); }
 
@@ -58,40 +51,18 @@ int x_sync(sqlite3_file* file, int flags) {
 }
 
 constexpr sqlite3_io_methods methods_of_version(int version) {
-    sqlite3_io_methods methods = {};
-    methods.iVersion = version;
+    sqlite3_io_methods methods = pass_methods<WalFile>(version);
     methods.xClose = x_close;
-    methods.xRead = pass<&sqlite3_io_methods::xRead, void*, int, sqlite3_int64>;
     methods.xWrite = x_write;
     methods.xTruncate = x_truncate;
     methods.xSync = x_sync;
-    methods.xFileSize = pass<&sqlite3_io_methods::xFileSize, sqlite3_int64*>;
-    methods.xLock = pass<&sqlite3_io_methods::xLock, int>;
-    methods.xUnlock = pass<&sqlite3_io_methods::xUnlock, int>;
-    methods.xCheckReservedLock = pass<&sqlite3_io_methods::xCheckReservedLock, int*>;
-    methods.xFileControl = pass<&sqlite3_io_methods::xFileControl, int, void*>;
-    methods.xSectorSize = pass<&sqlite3_io_methods::xSectorSize>;
-    methods.xDeviceCharacteristics = pass<&sqlite3_io_methods::xDeviceCharacteristics>;
-    if (version >= 2) {
-        methods.xShmMap = pass<&sqlite3_io_methods::xShmMap, int, int, int, void volatile**>;
-        methods.xShmLock = pass<&sqlite3_io_methods::xShmLock, int, int, int>;
-        methods.xShmBarrier = pass<&sqlite3_io_methods::xShmBarrier>;
-        methods.xShmUnmap = pass<&sqlite3_io_methods::xShmUnmap, int>;
-    }
-    if (version >= 3) {
-        methods.xFetch = pass<&sqlite3_io_methods::xFetch, sqlite3_int64, int, void**>;
-        methods.xUnfetch = pass<&sqlite3_io_methods::xUnfetch, sqlite3_int64, void*>;
-    }
     return methods;
 }
 
-constexpr std::array<sqlite3_io_methods, 3> kMethods = {methods_of_version(1), methods_of_version(2),
-                                                        methods_of_version(3)};
+constexpr auto kMethods = method_tables(methods_of_version);
 
 }  // namespace
 
-const sqlite3_io_methods* wal_file_methods(int below_version) {
-    return &kMethods[static_cast<std::size_t>(std::min(std::max(below_version, 1), 3)) - 1];
-}
+const sqlite3_io_methods* wal_file_methods(int below_version) { return table_for(kMethods, below_version); }
 
 }  // namespace litestream

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "tests/support/sqlite_host.h"
+#include "vfs/pass_methods.h"
 #include "vfs/registry.h"
 
 using namespace litestream;
@@ -21,40 +22,19 @@ std::function<void()> t_at_unfetch;
 struct DelayedFile {
     sqlite3_file base;
     sqlite3_file* below() { return reinterpret_cast<sqlite3_file*>(this + 1); }
+    static DelayedFile* from(sqlite3_file* file) { return reinterpret_cast<DelayedFile*>(file); }
 };
-
-template <auto Method, typename... Args>
-auto pass(sqlite3_file* file, Args... args) {
-    sqlite3_file* below = reinterpret_cast<DelayedFile*>(file)->below();
-    return (below->pMethods->*Method)(below, args...);
-}
 
 int x_unfetch(sqlite3_file* file, sqlite3_int64 offset, void* page) {
     if (page == nullptr && t_at_unfetch) std::exchange(t_at_unfetch, nullptr)();
-    return pass<&sqlite3_io_methods::xUnfetch, sqlite3_int64, void*>(file, offset, page);
+    return pass_below<DelayedFile, &sqlite3_io_methods::xUnfetch>(file, offset, page);
 }
 
-const sqlite3_io_methods kMethods = {
-    3,
-    pass<&sqlite3_io_methods::xClose>,
-    pass<&sqlite3_io_methods::xRead, void*, int, sqlite3_int64>,
-    pass<&sqlite3_io_methods::xWrite, const void*, int, sqlite3_int64>,
-    pass<&sqlite3_io_methods::xTruncate, sqlite3_int64>,
-    pass<&sqlite3_io_methods::xSync, int>,
-    pass<&sqlite3_io_methods::xFileSize, sqlite3_int64*>,
-    pass<&sqlite3_io_methods::xLock, int>,
-    pass<&sqlite3_io_methods::xUnlock, int>,
-    pass<&sqlite3_io_methods::xCheckReservedLock, int*>,
-    pass<&sqlite3_io_methods::xFileControl, int, void*>,
-    pass<&sqlite3_io_methods::xSectorSize>,
-    pass<&sqlite3_io_methods::xDeviceCharacteristics>,
-    pass<&sqlite3_io_methods::xShmMap, int, int, int, void volatile**>,
-    pass<&sqlite3_io_methods::xShmLock, int, int, int>,
-    pass<&sqlite3_io_methods::xShmBarrier>,
-    pass<&sqlite3_io_methods::xShmUnmap, int>,
-    pass<&sqlite3_io_methods::xFetch, sqlite3_int64, int, void**>,
-    x_unfetch,
-};
+const sqlite3_io_methods kMethods = [] {
+    sqlite3_io_methods methods = pass_methods<DelayedFile>(3);
+    methods.xUnfetch = x_unfetch;
+    return methods;
+}();
 
 // Main files of this VFS are delayed, everything else is the base's own.
 class DelayedVfs {

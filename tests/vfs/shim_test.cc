@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tests/support/sqlite_host.h"
+#include "vfs/pass_methods.h"
 #include "vfs/shim_file.h"
 #include "vfs/shim_vfs.h"
 
@@ -29,44 +30,23 @@ std::string vfs_name(Connection& connection) {
 struct AboveFile {
     sqlite3_file base;
     sqlite3_file* below() { return reinterpret_cast<sqlite3_file*>(this + 1); }
+    static AboveFile* from(sqlite3_file* file) { return reinterpret_cast<AboveFile*>(file); }
 };
 sqlite3_vfs above = {};
 sqlite3_vfs* ours = nullptr;
 
-template <auto Method, typename... Args>
-auto pass(sqlite3_file* file, Args... args) {
-    sqlite3_file* below = reinterpret_cast<AboveFile*>(file)->below();
-    return (below->pMethods->*Method)(below, args...);
-}
-
-const sqlite3_io_methods kAboveMethods = {
-    3,
-    pass<&sqlite3_io_methods::xClose>,
-    pass<&sqlite3_io_methods::xRead, void*, int, sqlite3_int64>,
-    pass<&sqlite3_io_methods::xWrite, const void*, int, sqlite3_int64>,
-    pass<&sqlite3_io_methods::xTruncate, sqlite3_int64>,
-    pass<&sqlite3_io_methods::xSync, int>,
-    pass<&sqlite3_io_methods::xFileSize, sqlite3_int64*>,
-    pass<&sqlite3_io_methods::xLock, int>,
-    pass<&sqlite3_io_methods::xUnlock, int>,
-    pass<&sqlite3_io_methods::xCheckReservedLock, int*>,
-    [](sqlite3_file* file, int op, void* arg) {
-        const int rc = pass<&sqlite3_io_methods::xFileControl, int, void*>(file, op, arg);
+const sqlite3_io_methods kAboveMethods = [] {
+    sqlite3_io_methods methods = pass_methods<AboveFile>(3);
+    methods.xFileControl = [](sqlite3_file* file, int op, void* arg) {
+        const int rc = pass_below<AboveFile, &sqlite3_io_methods::xFileControl>(file, op, arg);
         if (op == SQLITE_FCNTL_VFSNAME && rc == SQLITE_OK) {
             auto** name = static_cast<char**>(arg);
             *name = sqlite3_mprintf("above/%z", *name);
         }
         return rc;
-    },
-    pass<&sqlite3_io_methods::xSectorSize>,
-    pass<&sqlite3_io_methods::xDeviceCharacteristics>,
-    pass<&sqlite3_io_methods::xShmMap, int, int, int, void volatile**>,
-    pass<&sqlite3_io_methods::xShmLock, int, int, int>,
-    pass<&sqlite3_io_methods::xShmBarrier>,
-    pass<&sqlite3_io_methods::xShmUnmap, int>,
-    pass<&sqlite3_io_methods::xFetch, sqlite3_int64, int, void**>,
-    pass<&sqlite3_io_methods::xUnfetch, sqlite3_int64, void*>,
-};
+    };
+    return methods;
+}();
 
 void register_above() {
     host_registry();
