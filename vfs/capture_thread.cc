@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "shared/base/clock.h"
+#include "shared/base/threads.h"
 #include "vfs/capture.h"
 #include "vfs/database.h"
 
@@ -28,7 +29,10 @@ void CaptureThread::add(const std::shared_ptr<Database>& database) {
         databases_.push_back(database);
         stopping_ = false;
     }
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!thread_.joinable()) {
+        const BlockedSignals blocked;
+        thread_ = std::thread([this] { run(); });
+    }
     wake();
 }
 

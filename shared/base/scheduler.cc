@@ -5,34 +5,18 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
-#include <csignal>
 #include <exception>
 #include <system_error>
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/base/threads.h"
 
 namespace litestream {
 namespace {
 
 // A later time than this is looked at again, so that no clock arithmetic can overflow.
 constexpr std::int64_t kLongestWaitMs = std::int64_t{24} * 3600 * 1000;
-
-// The host's signals belong to the host's threads: a thread inherits the mask of its maker.
-class BlockedSignals {
-  public:
-    BlockedSignals() {
-        sigset_t all;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    BlockedSignals(const BlockedSignals&) = delete;
-    BlockedSignals& operator=(const BlockedSignals&) = delete;
-
-  private:
-    sigset_t before_;
-};
 
 // No exception of a library that a job uses may end the host.
 void run_guarded(const std::function<void()>& body) {

@@ -8,7 +8,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <csignal>
 #include <exception>
 #include <future>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include <thread>
 
 #include "shared/base/log.h"
+#include "shared/base/threads.h"
 
 namespace litestream {
 namespace {
@@ -53,16 +53,12 @@ struct IoThread::Impl {
 bool IoThread::Impl::start() {
     const std::lock_guard lock(mutex);
     if (thread.joinable()) return true;
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const BlockedSignals blocked;
     try {
         thread = std::thread([this] { main(); });
     } catch (const std::system_error& failure) {
         log_line(std::string("litestream: cannot start the network's thread: ") + failure.what());
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return thread.joinable();
 }
 

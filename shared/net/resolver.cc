@@ -1,13 +1,13 @@
 #include "shared/net/resolver.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 
-#include <csignal>
 #include <mutex>
 #include <system_error>
 #include <thread>
+
+#include "shared/base/threads.h"
 
 namespace litestream {
 namespace {
@@ -31,19 +31,14 @@ struct Question {
     }
 };
 
-// The host's signals belong to the host's threads: a thread inherits the mask of its maker.
 Status start_thread(const std::shared_ptr<Question>& question) {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const BlockedSignals blocked;
     Status started;
     try {
         std::thread([question] { question->ask(); }).detach();
     } catch (const std::system_error& failure) {
         started = net_error(std::string("no thread can be started: ") + failure.what());
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return started;
 }
 
