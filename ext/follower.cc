@@ -1,14 +1,12 @@
 #include "ext/follower.h"
 
-#include <signal.h>
-#include <stdlib.h>
-
 #include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
 
 #include "ext/host_check.h"
+#include "ext/http_service.h"
 #include "ext/replication.h"
 #include "ext/upstream.h"
 #include "shared/base/clock.h"
@@ -16,6 +14,7 @@
 #include "shared/base/log.h"
 #include "shared/base/random.h"
 #include "shared/base/text.h"
+#include "shared/base/threads.h"
 #include "shared/net/token.h"
 #include "shared/replica/directory_follower.h"
 #include "shared/store/replica_feed.h"
@@ -27,7 +26,6 @@ constexpr std::int64_t kFirstDelayMs = 100;
 constexpr std::int64_t kMaxDelayMs = 10'000;
 constexpr std::int64_t kStandByMs = 1000;
 constexpr std::size_t kJitterBytes = 4;
-constexpr const char* kTokenVariable = "LITESTREAM_TOKEN";
 
 // Half of it to one and a half: many replicas do not come back to a server all at once.
 std::int64_t with_jitter(std::int64_t delay_ms) {
@@ -37,8 +35,7 @@ std::int64_t with_jitter(std::int64_t delay_ms) {
 
 Result<std::string> token_of(const UpstreamSpec& upstream) {
     if (!upstream.token_file.empty()) return read_token_file(upstream.token_file);
-    const char* token = ::secure_getenv(kTokenVariable);
-    return std::string(token == nullptr ? "" : token);
+    return token_from_environment();
 }
 
 Error interrupted() { return {ErrorCode::kInterrupt, "stopped"}; }
@@ -69,14 +66,9 @@ struct Follower::Session {
 Follower::Follower(Database& database, UpstreamSpec upstream, bool goes_on)
     : database_(database), upstream_(std::move(upstream)), goes_on_(goes_on) {}
 
-// Signals are the host's: its own threads take them.
 void Follower::start() {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const BlockedSignals blocked;
     thread_ = std::thread([this] { run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Follower::stop() {
