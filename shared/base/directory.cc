@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "shared/base/random.h"
+
 namespace litestream {
 
 std::string parent_directory(const std::string& path) {
@@ -122,6 +124,18 @@ Status write_file_atomically(const std::string& path, ByteView bytes, mode_t mod
     LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, ".tmp", mode));
     LITESTREAM_TRY(temp.file().write(bytes));
     return temp.publish(Durability::kSynced, Replace::kAllowed);
+}
+
+// Not every file system can do without a name. Ending in .tmp it is removed with other leftovers if this
+// process dies before it is removed here.
+Result<File> open_nameless_file(const std::string& directory) {
+    constexpr mode_t kMode = 0600;
+    auto file = File::open(directory, O_TMPFILE | O_RDWR, kMode);
+    if (file) return file;
+    const std::string path = join_path(directory, "nameless-" + random_hex(8) + ".tmp");
+    LITESTREAM_ASSIGN(File named, File::open(path, O_RDWR | O_CREAT | O_EXCL, kMode));
+    LITESTREAM_TRY(remove_file(path));
+    return named;
 }
 
 }  // namespace litestream

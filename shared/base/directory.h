@@ -53,6 +53,9 @@ class TempFile {
     std::string target_;
 };
 
+// A file for reading and writing that has no name and goes with its descriptor; mode 0600.
+Result<File> open_nameless_file(const std::string& directory);
+
 // Small files that are rewritten as a whole: temporary name, sync, rename, directory sync.
 Status write_file_atomically(const std::string& path, ByteView bytes, mode_t mode);
 

@@ -1,26 +1,14 @@
 #include "shared/store/staged_bytes.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "shared/base/directory.h"
-#include "shared/base/random.h"
 
 namespace litestream {
 
 namespace {
 
 constexpr std::size_t kPiece = 256u << 10;
-
-// Gone with the process, however that ends.
-Result<File> nameless_file(const std::string& folder) {
-    const std::string path = join_path(folder, "staged-" + random_hex(4) + ".tmp");
-    LITESTREAM_ASSIGN(File file, File::open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
-    ::unlink(path.c_str());
-    return file;
-}
 
 }  // namespace
 
@@ -37,7 +25,7 @@ Status StagedBytes::append(ByteView bytes) {
 
 Status StagedBytes::to_file() {
     if (!in_memory()) return {};
-    LITESTREAM_ASSIGN(file_, nameless_file(folder_));
+    LITESTREAM_ASSIGN(file_, open_nameless_file(folder_));
     LITESTREAM_TRY(file_.write_at(0, memory_));
     memory_ = {};
     return {};

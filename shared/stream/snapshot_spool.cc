@@ -5,13 +5,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "shared/base/random.h"
 #include "shared/format/segment.h"
 
 namespace litestream {
 namespace {
-
-constexpr mode_t kMode = 0600;
 
 Error cancelled() { return {ErrorCode::kInterrupt, "the snapshot is not wanted any more"}; }
 
@@ -51,17 +48,6 @@ Result<Bytes> read_wal_header(const SegmentStore& store, const Position& positio
 }
 
 }  // namespace
-
-Result<File> open_nameless_file(const std::string& directory) {
-    auto file = File::open(directory, O_TMPFILE | O_RDWR, kMode);
-    if (file) return file;
-    // Not every file system can do without a name. Ending in .tmp it is removed with other leftovers if this
-    // process dies before the next line.
-    const std::string path = join_path(directory, "spool-" + random_hex(8) + ".tmp");
-    LITESTREAM_ASSIGN(File named, File::open(path, O_RDWR | O_CREAT | O_EXCL, kMode));
-    LITESTREAM_TRY(remove_file(path));
-    return named;
-}
 
 Result<SnapshotSpool> make_spool(SegmentStore& store, ImageSource& images,
                                  const std::atomic<bool>& is_cancelled) {

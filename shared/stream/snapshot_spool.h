@@ -29,7 +29,4 @@ struct SnapshotSpool {
 Result<SnapshotSpool> make_spool(SegmentStore& store, ImageSource& images,
                                  const std::atomic<bool>& is_cancelled);
 
-// A file for reading and writing that has no name and goes with its descriptor.
-Result<File> open_nameless_file(const std::string& directory);
-
 }  // namespace litestream

@@ -1,11 +1,11 @@
 #include "shared/format/trailer.h"
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
+
+#include <filesystem>
 
 #include "shared/base/crc32.h"
+#include "shared/base/directory.h"
 #include "tests/format/samples.h"
 
 using namespace litestream;
@@ -48,14 +48,12 @@ std::string error_after(Bytes bytes, std::size_t at, std::uint32_t value) {
     return trailer ? "" : trailer.error().message;
 }
 
-// A file with these bytes, already without a name.
+// A file with these bytes, without a name.
 File file_of(const Bytes& bytes) {
-    char path[] = "/tmp/litestream-test-XXXXXX";
-    File file(::mkostemp(path, O_CLOEXEC), path);
-    REQUIRE(file.is_open());
-    ::unlink(path);
-    REQUIRE(file.write(bytes));
-    return file;
+    auto file = open_nameless_file(std::filesystem::temp_directory_path());
+    REQUIRE(file);
+    REQUIRE(file->write(bytes));
+    return *std::move(file);
 }
 
 Bytes operator+(Bytes a, const Bytes& b) {

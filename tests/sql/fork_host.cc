@@ -105,8 +105,7 @@ void run(const std::string& directory) {
 
 int main(int, char** arguments) {
     load(arguments[1]);
-    const char* root = std::getenv("TMPDIR");
-    std::string directory = std::string(root != nullptr ? root : "/tmp") + "/litestream-test-XXXXXX";
+    std::string directory = std::filesystem::temp_directory_path() / "litestream-test-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr) return 1;
     run(directory);
     std::filesystem::remove_all(directory);
