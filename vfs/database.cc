@@ -19,7 +19,6 @@ namespace {
 
 constexpr int kAskStopMs = 250;
 constexpr int kHeaderTries = 50;
-constexpr std::size_t kPageSizeOffset = 16;  // of the database file: 2 bytes, in which 1 stands for 65536
 
 std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
 
@@ -29,9 +28,8 @@ bool is_empty_file(const std::string& path) {
 }
 
 std::uint32_t page_size_in(ByteView first_bytes) {
-    if (first_bytes.size() < kPageSizeOffset + 2) return 0;
-    const std::uint32_t stored = load_be16(first_bytes.data() + kPageSizeOffset);
-    const std::uint32_t page_size = stored == 1 ? 65536 : stored;
+    if (first_bytes.size() < kPageSizeAt + 2) return 0;
+    const std::uint32_t page_size = load_page_size(first_bytes.data() + kPageSizeAt);
     return is_page_size(page_size) ? page_size : 0;
 }
 

@@ -227,8 +227,7 @@ Status complete_size(sqlite3_file* file, ByteView first_bytes, Trailer& trailer)
     if (first_bytes.size() < 18 || file->pMethods->xFileSize(file, &size) != SQLITE_OK) {
         return Error{ErrorCode::kBusy, "the database has no pages yet"};
     }
-    const std::uint32_t stored = load_be16(first_bytes.data() + 16);
-    trailer.page_size = stored == 1 ? 65536 : stored;  // https://sqlite.org/fileformat2.html, section 1.3.2
+    trailer.page_size = load_page_size(first_bytes.data() + kPageSizeAt);
     if (!is_page_size(trailer.page_size)) return corrupt("the database file's header has no valid page size");
     trailer.page_count = static_cast<std::uint32_t>(size / trailer.page_size);
     return {};

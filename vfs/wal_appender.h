@@ -43,9 +43,8 @@ class WalAppender {
     // anew from the WAL and finds the same commit there.
     Status publish(const WalIndexHeader& header);
 
-    std::uint32_t backfilled_frames() const;
-
   private:
+    std::uint32_t backfilled_frames() const;
     Status map(std::uint32_t region);
     bool restart();
     Status start_wal(std::uint32_t page_size);

@@ -27,6 +27,14 @@ using Salts = std::array<std::uint8_t, 8>;  // both salts, the bytes as they sta
 
 bool is_page_size(std::uint32_t page_size);  // a power of two, 512..65536
 
+// A database's own page size: two bytes of its first page, of which 1 means 65536
+// (https://sqlite.org/fileformat2.html, section 1.3.2). Any bytes are a value: is_page_size() judges it.
+constexpr std::size_t kPageSizeAt = 16;
+inline std::uint32_t load_page_size(const std::uint8_t* stored) {
+    const std::uint32_t value = load_be16(stored);
+    return value == 1 ? 65536 : value;
+}
+
 // Bytes of a WAL with `frames` frames; frames = 0 gives 32.
 constexpr std::uint64_t wal_size(std::uint64_t frames, std::uint32_t page_size) {
     return kWalHeaderSize + frames * (kFrameHeaderSize + page_size);

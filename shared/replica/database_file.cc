@@ -15,7 +15,6 @@ constexpr std::uint64_t kProgressBytes = 1u << 20;
 // The database header (https://sqlite.org/fileformat2.html, section 1.3).
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 constexpr std::size_t kDatabaseHeaderSize = 100;
-constexpr std::size_t kPageSizeAt = 16;  // 2 bytes; 1 means 65536
 
 Status check_surroundings(const std::string& path) {
     if (path.empty()) return bad_input("the path of the database to restore is empty");
@@ -63,9 +62,8 @@ Status DatabaseFile::finish_snapshot() {
     if (size_bytes_ < header.size()) return corrupt("is too short for a database");
     LITESTREAM_TRY(temp_.file().read_exactly_at(0, header));
     if (as_text(header).substr(0, kMagic.size()) != kMagic) return corrupt("is no SQLite database");
-    const std::uint32_t stored = load_be16(&header[kPageSizeAt]);
-    page_size_ = stored == 1 ? 65536 : stored;
-    if (!is_page_size(page_size_)) return corrupt("page 1 has the page size " + std::to_string(stored));
+    page_size_ = load_page_size(&header[kPageSizeAt]);
+    if (!is_page_size(page_size_)) return corrupt("page 1 has the page size " + std::to_string(page_size_));
     if (size_bytes_ % page_size_ != 0) return corrupt("ends inside a page");
     return {};
 }

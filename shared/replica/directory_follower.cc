@@ -146,8 +146,7 @@ Status DirectoryFollower::take_restored(const Generation& generation) {
     LITESTREAM_ASSIGN(SourceState state, state_at(restored.position));
     std::uint8_t header[kDatabaseHeaderSize];
     LITESTREAM_TRY(file->read_exactly_at(0, header));
-    const std::uint32_t page_size = load_be16(header + 16);
-    state.page_size = page_size == 1 ? 65536 : page_size;
+    state.page_size = load_page_size(header + kPageSizeAt);
     state.time_ms = generation.last_ms();
     LITESTREAM_ASSIGN(const struct stat status, file->status());
     FileSource pages(*std::move(file));

@@ -11,8 +11,6 @@
 namespace litestream {
 namespace {
 
-constexpr std::size_t kPageSizeAt = 16;  // in the database header, 2 bytes; 1 means 65536
-
 class CountingSource final : public Source {
   public:
     CountingSource(std::unique_ptr<Source> source, std::uint64_t& bytes)
@@ -89,7 +87,7 @@ Result<Layout> layout_of(const File& file) {
     std::uint8_t stored[2];
     LITESTREAM_TRY(file.read_exactly_at(kPageSizeAt, stored));
     Layout layout;
-    layout.page_size = load_be16(stored) == 1 ? 65536 : load_be16(stored);
+    layout.page_size = load_page_size(stored);
     if (!is_page_size(layout.page_size)) return corrupt(file.path() + ": page 1 names no page size");
     layout.pages = static_cast<std::uint64_t>(status.st_size) / layout.page_size;
     return layout;

@@ -19,8 +19,7 @@ Status check_first_page(ByteView page, std::uint32_t page_size) {
     if (page.size() < 100 || !std::equal(page.begin(), page.begin() + 16, kDatabaseMagic)) {
         return corrupt("the snapshot is no SQLite database");
     }
-    const std::uint32_t stored = load_be16(page.data() + 16);
-    if ((stored == 1 ? 65536 : stored) == page_size) return {};
+    if (load_page_size(page.data() + kPageSizeAt) == page_size) return {};
     return corrupt("the snapshot's page size is not the one in its first page");
 }
 

@@ -14,13 +14,7 @@ constexpr std::size_t kNameBytes = 8;
 
 // The database header (https://sqlite.org/fileformat2.html, section 1.3).
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
-constexpr std::size_t kPageSizeAt = 16;  // 2 bytes; 1 means 65536
 constexpr std::size_t kSmallestPage = 512;
-
-std::uint32_t page_size_of(ByteView first_page) {
-    const std::uint32_t stored = load_be16(&first_page[kPageSizeAt]);
-    return stored == 1 ? 65536 : stored;
-}
 
 }  // namespace
 
@@ -59,7 +53,7 @@ Status TornSnapshot::take_pages(Source& pages, std::uint64_t size_bytes) {
 Status TornSnapshot::check_first_page(ByteView bytes) const {
     if (as_text(bytes).substr(0, kMagic.size()) != kMagic)
         return corrupt("the snapshot is no SQLite database");
-    const std::uint32_t page_size = page_size_of(bytes);
+    const std::uint32_t page_size = load_page_size(&bytes[kPageSizeAt]);
     if (page_size == state_.page_size) return {};
     return corrupt("the snapshot has pages of " + std::to_string(page_size) + " bytes, the server names " +
                    std::to_string(state_.page_size));

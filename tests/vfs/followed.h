@@ -64,8 +64,7 @@ struct Followed {
         REQUIRE(image);
         Bytes header(100);
         REQUIRE(image->read_exactly_at(0, header));
-        const std::uint32_t stored = load_be16(header.data() + 16);
-        const std::uint32_t page_size = stored == 1 ? 65536 : stored;
+        const std::uint32_t page_size = load_page_size(header.data() + kPageSizeAt);
         SourceState state;
         state.position = {kGeneration, 0, 0};
         state.page_size = page_size;
