@@ -3,12 +3,10 @@ shrinks, another schema, one big commit, thousands of small ones; over HTTP, and
 
 Usage: live_changes.py MODULE
 """
-import os
 import subprocess
 import sys
-import tempfile
 
-from live_pair import check_level, open_primary, open_replica, open_shell, open_stock, position_of, shells
+from live_pair import check_level, open_primary, open_replica, open_shell, open_stock, position_of, run_parts
 from stock_shell import dump_of, expect, fail, quoted, wait_until
 
 COMMITS = 5000
@@ -155,10 +153,7 @@ PARTS = [changes, big_commit, full_speed, directory_followed]
 
 
 def main():
-    for part in PARTS:
-        print(part.__name__.replace("_", " "), flush=True)
-        with tempfile.TemporaryDirectory() as directory, shells() as kept:
-            part(kept, os.path.realpath(directory))
+    run_parts(PARTS)
     print("live_changes: the replica showed what the primary committed")
 
 

@@ -3,6 +3,7 @@ import contextlib
 import os
 import socket
 import sys
+import tempfile
 
 from stock_shell import Shell, dump_of, expect, fail, quoted, wait_until
 
@@ -19,6 +20,14 @@ def shells():
         for shell in kept:
             if shell.process.poll() is None:
                 shell.kill()
+
+
+def run_parts(parts, *more):
+    """Each part with a folder and shells of its own, and with `more` behind them."""
+    for part in parts:
+        print(part.__name__.replace("_", " "), flush=True)
+        with tempfile.TemporaryDirectory() as directory, shells() as kept:
+            part(kept, os.path.realpath(directory), *more)
 
 
 def open_shell(kept, directory, name="app.db", environment=None):

@@ -4,10 +4,9 @@ dies, comes back, or loses its WAL.
 Usage: live_roles.py MODULE
 """
 import os
-import tempfile
 
 from live_pair import (check_level, check_read_only, check_writable, follow_sql, free_port, open_primary,
-                       open_replica, open_shell, open_stock, position_of, serve, shells)
+                       open_replica, open_shell, open_stock, position_of, run_parts, serve)
 from stock_shell import dump_of, expect, expect_in, fail, quoted, wait_until
 
 STOP = "SELECT litestream_stream_stop();"
@@ -226,10 +225,7 @@ PARTS = [cascade, promotion, foreign_writer, read_only, stopped_goes_on, remembe
 
 
 def main():
-    for part in PARTS:
-        print(part.__name__.replace("_", " "), flush=True)
-        with tempfile.TemporaryDirectory() as directory, shells() as kept:
-            part(kept, os.path.realpath(directory))
+    run_parts(PARTS)
     print("live_roles: every role is kept")
 
 

@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import threading
 
-from live_pair import (check_level, check_writable, follow_sql, open_primary, open_replica, open_shell, serve,
-                       shells)
+from live_pair import (check_level, check_writable, follow_sql, open_primary, open_replica, open_shell,
+                       run_parts, serve)
 from stock_shell import expect, expect_in, skip
 
 NAME = "primary.test"  # nobody resolves it: only a proxy can know where that is
@@ -257,10 +257,7 @@ def main():
         skip("there is no openssl command to make certificates with")
     with tempfile.TemporaryDirectory() as certificates:
         make_certificates(certificates)
-        for part in PARTS:
-            print(part.__name__.replace("_", " "), flush=True)
-            with tempfile.TemporaryDirectory() as directory, shells() as kept:
-                part(kept, os.path.realpath(directory), certificates)
+        run_parts(PARTS, certificates)
     print("live_secure: followed where TLS proves who answers, and nowhere else")
 
 

@@ -12,7 +12,7 @@ import tempfile
 import threading
 
 from live_pair import (check_level, check_read_only, check_writable, follow_sql, free_port, open_primary,
-                       open_replica, open_shell, serve, shells)
+                       open_replica, open_shell, run_parts, serve)
 from stock_shell import expect, expect_in, fail, quoted
 
 SHORT = '{"timeout":"700ms"}'
@@ -288,10 +288,7 @@ PARTS = [wrong_arguments, wrong_tokens, wrong_database, foreign_host, wrong_serv
 
 
 def main():
-    for part in PARTS:
-        print(part.__name__.replace("_", " "), flush=True)
-        with tempfile.TemporaryDirectory() as directory, shells() as kept:
-            part(kept, os.path.realpath(directory))
+    run_parts(PARTS)
     print("live_wrong: all is refused in words, and nothing changed")
 
 
