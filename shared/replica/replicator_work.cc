@@ -18,8 +18,11 @@ Error stopped() { return {ErrorCode::kInterrupt, "replication is stopping"}; }
 
 }  // namespace
 
-// Everything that the store has now, and a snapshot where its generation has none there.
+// Everything that the store has by now, and a snapshot where its generation has none there. What comes
+// meanwhile waits for the next interval: under a load without a pause there would be no end, and neither a
+// snapshot that is due nor retention would have its turn.
 Status Replicator::sync_once() {
+    const Position goal = store_.end();
     while (!stopping_.load()) {
         const std::string current = store_.generation();
         if (current.empty()) {  // capture has not begun, or another process has it; it will tell
@@ -28,6 +31,7 @@ Status Replicator::sync_once() {
         }
         if (!knows_position_) LITESTREAM_TRY(find_position(current));
         const Position at = position();
+        if (has_snapshot_ && at.generation == goal.generation && !at.before(goal)) return {};
         const auto segments = store_.segments_after(at, kMergeBytes);
         if (at.generation != current && (segments.empty() || !has_snapshot_)) {
             start_afresh(current);

@@ -103,6 +103,26 @@ TEST_CASE_FIXTURE(Replicated, "a snapshot is taken when one is due and a later i
     CHECK(site.check_restores_from(first) == 4);
 }
 
+TEST_CASE_FIXTURE(Replicated, "under a load without a pause a due snapshot and retention have their turn") {
+    std::atomic<bool> is_loaded = false;
+    site.on_call = [&](const std::string& call) {
+        if (is_loaded.load() && call.find("/wal/") != std::string::npos) site.primary.commit();
+    };
+    site.start();
+    site.primary.commit();
+    site.flush();
+    clock.advance(kDayMs + 1);
+    const Position late = site.commit_in_next_index();
+
+    is_loaded.store(true);
+    site.replicator().sync_now();
+    until([&] { return snapshots().size() == 1 && snapshots()[0].index == late.index; });
+    is_loaded.store(false);
+
+    site.flush();
+    CHECK(site.check_restores_from(site.primary.position()) == 1);
+}
+
 TEST_CASE_FIXTURE(Replicated, "what is older than the retention goes and the rest restores") {
     site.start();
     site.primary.commit();

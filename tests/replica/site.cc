@@ -28,8 +28,9 @@ Site::Site(ReplicaFiles& files, const std::string& generation, FakeClock& clock)
 void Site::start() {
     auto watched = std::make_unique<WatchedClient>(
         *client_, [this](const std::string& what, const std::string& name) -> Status {
-            const std::lock_guard lock(mutex_);
             const std::string call = what + " " + name;
+            if (on_call) on_call(call);
+            const std::lock_guard lock(mutex_);
             if (pattern_.empty() || call.find(pattern_) == std::string::npos) return {};
             ++failures_;
             return Error{ErrorCode::kIo, "cannot " + call};

@@ -23,6 +23,8 @@ class Site {
 
     ReplicatorOptions options;  // for the next start()
     Primary primary;
+    // Before each storage call ("publish NAME"), on the replicator's thread.
+    std::function<void(const std::string& call)> on_call;
 
     void start();
     void stop() { replicator_.reset(); }
