@@ -48,6 +48,8 @@ int sqlite_code(ErrorCode code) {
             return SQLITE_BUSY;
         case ErrorCode::kInterrupt:
             return SQLITE_INTERRUPT;
+        case ErrorCode::kAuth:
+            return SQLITE_AUTH;
     }
     return SQLITE_ERROR;
 }

@@ -23,6 +23,7 @@ enum class ErrorCode {
     kCorrupt,    // bytes that do not verify
     kBusy,       // not within the time allowed
     kInterrupt,  // the user interrupted
+    kAuth,       // credentials are missing, wrong or not enough; nothing is retried with the same ones
 };
 
 struct [[nodiscard]] Error {
