@@ -1,7 +1,5 @@
 #include "vfs/capture.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "shared/base/clock.h"
@@ -82,12 +80,6 @@ Result<Capture::Progress> Capture::try_look() {
     return advance(*header);
 }
 
-Result<unsigned> Capture::database_mode() const {
-    struct stat status = {};
-    if (::stat(database_.path().c_str(), &status) != 0) return system_error(errno, database_.path(), "stat");
-    return status.st_mode & 0666;
-}
-
 // Asked at every look: the meta directory may have been removed or replaced meanwhile, or the lock dropped
 // because somebody in this process closed a descriptor of its file. Then nothing remembered here counts.
 Result<bool> Capture::take_lock() {
@@ -98,7 +90,7 @@ Result<bool> Capture::take_lock() {
         evidence_.reset();
         database_.store().close();
     }
-    LITESTREAM_ASSIGN(const unsigned mode, database_mode());
+    LITESTREAM_ASSIGN(const unsigned mode, database_.file_mode());
     LITESTREAM_ASSIGN(const bool taken, lock_.try_take(database_.store().path(), mode));
     if (taken) database_.end_stand_by(has_lost_store_);
     return taken;
@@ -108,13 +100,13 @@ Result<bool> Capture::take_lock() {
 void Capture::stand_by(const WalIndexHeader& header) {
     const bool has_written = database_.take_written();
     database_.stand_by(lock_.holder_text());
-    if (!has_written || is_captured_by_holder(database_.store().path(), header)) return;
+    if (!has_written || database_.is_captured_by_holder(header)) return;
     database_.put_back_written();
     retry_ms_ = steady_clock_ms() + kStandByMs;
 }
 
 Status Capture::open_store() {
-    LITESTREAM_ASSIGN(const unsigned mode, database_mode());
+    LITESTREAM_ASSIGN(const unsigned mode, database_.file_mode());
     return database_.store().open(mode);
 }
 
@@ -168,6 +160,8 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
         word_order_ = header.word_order;
         return std::nullopt;  // continue_life() compares our last frame
     }
+    const auto mark = read_wal_mark(store.path(), WalMarkKind::kRestarted);
+    if (mark && mark->position == life_.end && mark->salts == header.salts) return begin_behind(header);
     if (is_as_closed) {
         life_.change = 0;  // the wal-index was new: it counts all commits since
         return std::nullopt;
@@ -180,10 +174,20 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
     return "the WAL was restarted while nobody captured it";
 }
 
+// The WAL was begun anew right behind the store's end: it holds all commits since.
+std::optional<std::string> Capture::begin_behind(const WalIndexHeader& header) {
+    life_.change = header.change;
+    if (header.frame_count == 0) return std::nullopt;
+    const auto count = wal_.count_commits(header.frame_count, header.page_size);
+    if (!count) return count.error().message;
+    life_.change -= count->commits;
+    return std::nullopt;
+}
+
 Result<Capture::Progress> Capture::advance(const WalIndexHeader& header) {
     if (header.frame_count == 0) {
         if (header.change == life_.change) {
-            publish();
+            publish(header);
             return Progress::kDone;
         }
         const bool by_us = database_.exclusive().kind() != ExclusiveWal::Kind::kNone;
@@ -261,7 +265,7 @@ Result<Capture::Progress> Capture::copy_life(const WalIndexHeader& header) {
         if (progress == Progress::kAgain) return progress;
     }
     life_.change = header.change;
-    publish();
+    publish(header);
     database_.store().trim();
     return Progress::kDone;
 }
@@ -327,6 +331,15 @@ Status Capture::begin_life(const WalIndexHeader& header) {
     return {};
 }
 
-void Capture::publish() { database_.publish_captured(life_, previous_); }
+// The header is the one that all of it was captured of.
+void Capture::publish(const WalIndexHeader& header) {
+    database_.publish_captured(life_, previous_);
+    const WalMark mark{life_.end, header.salts, header.frame_count, header.frame_checksum};
+    if (is_salvaging_ || mark.frames == 0 || mark == marked_) return;
+    const auto mode = database_.file_mode();
+    const Status marked =
+        mode ? write_wal_mark(database_.store().path(), WalMarkKind::kCaptured, mark, *mode) : mode.error();
+    if (marked) marked_ = mark;  // else processes that stand by wait for longer
+}
 
 }  // namespace litestream

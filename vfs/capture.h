@@ -23,6 +23,7 @@
 #include "shared/base/file.h"
 #include "vfs/capture_lock.h"
 #include "vfs/database.h"
+#include "vfs/wal_marks.h"
 #include "vfs/wal_reader.h"
 
 namespace litestream {
@@ -44,9 +45,9 @@ class Capture {
     Result<bool> take_lock();
     void stand_by(const WalIndexHeader& header);
     Status start(const WalIndexHeader& header, const OpenEvidence& evidence);
-    Result<unsigned> database_mode() const;
     Status open_store();
     std::optional<std::string> cannot_continue(const WalIndexHeader& header, const OpenEvidence& evidence);
+    std::optional<std::string> begin_behind(const WalIndexHeader& header);
     Result<Progress> advance(const WalIndexHeader& header);
     Result<Progress> continue_life(const WalIndexHeader& header);
     Result<Progress> change_life(const WalIndexHeader& header);
@@ -58,7 +59,7 @@ class Capture {
     Status begin_life(const WalIndexHeader& header);
     bool still_in_life(const Salts& salts) const;
     bool accounts_for(const CommitCount& count, std::uint32_t commits) const;
-    void publish();
+    void publish(const WalIndexHeader& header);
 
     // One segment being read from the WAL.
     struct Copy;
@@ -76,6 +77,7 @@ class Capture {
     WalReader wal_;
     CapturedLife life_;
     CapturedLife previous_;
+    WalMark marked_;
     WordOrder word_order_ = WordOrder::kLittle;
     WalChecksum source_chain_;  // of the last captured frame, as it stands in the WAL
     std::int64_t last_commit_ms_ = 0;

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "shared/base/file_lock.h"
-#include "vfs/wal_index.h"
 
 namespace litestream {
 
@@ -19,14 +18,13 @@ class CaptureLock {
     bool is_held() const { return lock_.is_held(); }
     // Creates the meta directory if need be. False: another process has it.
     Result<bool> try_take(const std::string& meta_path, unsigned database_mode);
+    // The kernel closes this file, and tells who watches it, once the holder has ended.
+    static std::string path_in(const std::string& meta_path);
     std::string holder_text() const;  // "another process captures this database (pid N)"
     void release() { lock_.release(); }
 
   private:
     FileLock lock_;
 };
-
-// Whether the holder has captured everything that `header` calls committed, as far as its files tell.
-bool is_captured_by_holder(const std::string& meta_path, const WalIndexHeader& header);
 
 }  // namespace litestream

@@ -42,6 +42,12 @@ Database::Database(std::string path, CaptureThread& thread)
 
 Database::~Database() = default;
 
+Result<unsigned> Database::file_mode() const {
+    struct stat status = {};
+    if (::stat(path_.c_str(), &status) != 0) return system_error(errno, path_, "stat");
+    return status.st_mode & 0666;
+}
+
 void Database::want_capture() {
     {
         const std::lock_guard lock(state_mutex_);
@@ -150,15 +156,6 @@ bool Database::is_captured(const WalIndexHeader& header) const {
     return salts == pack(header.salts) && frames == header.frame_count && salts == captured_salts_.load();
 }
 
-// The caller holds WRITE, so that the header stands still.
-bool Database::may_restart() {
-    if (!wants_capture_.load()) return true;
-    const auto header = wal_index_header();
-    if (!header || header->frame_count == 0 || is_captured(*header)) return true;
-    ring();
-    return wal_size(header->frame_count, header->page_size) > gate_limit_bytes_.load();
-}
-
 bool Database::drain() {
     const auto header = wal_index_header();
     if (is_replica()) {
@@ -177,20 +174,14 @@ bool Database::drain() {
     return drained || wal_size(header->frame_count, header->page_size) > gate_limit_bytes_.load();
 }
 
-bool Database::may_reset() {
-    if (drain()) return true;
-    const auto header = wal_index_header();
-    return is_standing_by() && header && is_captured_by_holder(store_.path(), *header);
-}
-
 // If everything was captured when EXCLUSIVE was granted (drain), nothing can have changed since.
 void Database::on_exclusive_unlock(ByteView first_bytes) {
     exclusive_.end();
     if (!wal_deleted_.exchange(false) || !is_drained_.load()) return;
-    struct stat status = {};
-    if (::stat(path_.c_str(), &status) != 0) return;
-    const Status written = write_clean_close(store_.path(), path_, first_bytes,
-                                             is_replica() ? applied() : store_.end(), status.st_mode & 0666);
+    const auto mode = file_mode();
+    if (!mode) return;
+    const Status written =
+        write_clean_close(store_.path(), path_, first_bytes, is_replica() ? applied() : store_.end(), *mode);
     if (!written) log_line("litestream: clean close not recorded: " + written.error().message);
 }
 

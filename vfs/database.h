@@ -65,6 +65,7 @@ class Database {
 
     const std::string& path() const { return path_; }
     std::string wal_path() const { return path_ + "-wal"; }
+    Result<unsigned> file_mode() const;  // of files beside it: its read and write permissions
     SegmentStore& store() { return store_; }
     const SegmentStore& store() const { return store_; }
 
@@ -108,13 +109,19 @@ class Database {
     void on_unmap(const void* handle);
     // The WRITE lock is about to be released: what the wal-index says now is public.
     void on_write_unlock();
-    // WAL_RESTART by a writer: never waits. True: capture has everything that would be lost.
+    // WAL_RESTART by a writer: never waits. True: capture has everything that would be lost. Standing by, the
+    // holder's mark is asked (vfs/wal_marks.h).
     bool may_restart();
     // RESTART, TRUNCATE, close, journal mode change: waits up to kDrainMs.
     bool drain();
-    // The same for a checkpoint that resets the WAL; in a process that stands by, the holder's files are
-    // asked.
+    // The same for a checkpoint that resets the WAL.
     bool may_reset();
+    // WRITE is held, the WAL still is as it was, and is begun anew next; it has been; the header of its new
+    // life is about to be written (also where there was no WAL). They leave the mark that lets capture go on
+    // here after a kill -9.
+    void on_restart_granted();
+    void on_restarted();
+    void on_wal_begins(ByteView header);
     // The last closer has EXCLUSIVE and has deleted the WAL: remember it, right before the lock goes.
     void on_wal_deleted() { wal_deleted_.store(true); }
     void on_exclusive_unlock(ByteView first_bytes);
@@ -152,6 +159,9 @@ class Database {
     // The current life and the one before.
     void captured_lives(CapturedLife& current, CapturedLife& previous) const;
 
+    // As far as the mark of the process that captures tells.
+    bool is_captured_by_holder(const WalIndexHeader& header) const;
+
     // --- The capture thread ---
 
     Capture& capture() { return *capture_; }
@@ -169,6 +179,8 @@ class Database {
 
   private:
     bool is_captured(const WalIndexHeader& header) const;
+    std::optional<Position> captured_position(const WalIndexHeader& header) const;
+    void mark_restart(const Position& position, const Salts& salts);
     bool is_last_mapping(const void* handle) const;
     std::optional<WalIndexHeader> mapped_header() const;
 
@@ -213,6 +225,7 @@ class Database {
     CapturedLife current_;
     CapturedLife previous_;
     std::string capture_error_;
+    std::optional<Position> restarts_at_;  // between on_restart_granted() and on_restarted()
     struct Applied {
         SourceState state;
         WalIndexHeader header;

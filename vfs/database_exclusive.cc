@@ -41,6 +41,7 @@ void Database::on_wal_reset(ByteView header) {
     if (exclusive_.kind() == Kind::kNone) return;
     drain();
     const auto decoded = WalHeader::decode(header);
+    if (decoded && is_drained_.load()) mark_restart(store_.end(), decoded->salts);
     exclusive_.reset(decoded ? &*decoded : nullptr);
     ring();
 }

@@ -160,10 +160,12 @@ int lock_for_reset(ShimFile* self, int first, int count, int flags) {
         self->shields_reset = false;
         lock_below(self, kCheckpointLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
     }
+    if (rc == SQLITE_OK) self->db().on_restart_granted();
     return rc;
 }
 
 int unlock_after_reset(ShimFile* self, int first, int count, int flags) {
+    self->db().on_restarted();
     const int rc = lock_below(self, first, count, flags);
     if (self->shields_reset) {
         self->shields_reset = false;

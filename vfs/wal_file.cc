@@ -34,6 +34,10 @@ int write_alone(WalFile* self, const void* data, int amount, sqlite3_int64 offse
 int x_write(sqlite3_file* file, const void* data, int amount, sqlite3_int64 offset) {
     WalFile* self = WalFile::from(file);
     if (is_alone(self)) return write_alone(self, data, amount, offset);
+    if (offset == 0 && !is_forked_child()) {
+        self->main->db().on_wal_begins(
+            {static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(amount)});
+    }
     return self->below()->pMethods->xWrite(self->below(), data, amount, offset);
 }
 

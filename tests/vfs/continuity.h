@@ -58,6 +58,9 @@ struct Continuity : Replicated {
     // The process dies: what is on disk at this moment is all that is left, under another path.
     void crash() {
         captured();
+        copy_as_crashed();
+    }
+    void copy_as_crashed() {
         const std::string left = directory.path("left" + std::to_string(++crashes_));
         fs::create_directory(left);
         for (const char* suffix : {"", "-wal", "-litestream"}) {
