@@ -31,7 +31,12 @@ have_static_openssl() {
     have g++ && have pkg-config && pkg-config --exists openssl && [ -f "$(g++ -print-file-name=libssl.a)" ] &&
         [ -f "$(g++ -print-file-name=libcrypto.a)" ]
 }
+have_curl() { have pkg-config && pkg-config --exists 'libcurl >= 7.88'; }  # any flavour's headers
+have_static_pugixml() {
+    have g++ && have pkg-config && pkg-config --exists pugixml && [ -f "$(g++ -print-file-name=libpugixml.a)" ]
+}
 have_doctest() { [ -f /usr/include/doctest/doctest.h ] || [ -f /usr/local/include/doctest/doctest.h ]; }
+have_php_sqlite() { have php && php -m | grep -qx sqlite3 && php -m | grep -qx pdo_sqlite; }
 have_clang_runtime() {
     have clang++ && ls "$(clang++ -print-resource-dir)"/lib/*/libclang_rt.fuzzer*.a >/dev/null 2>&1
 }
@@ -62,6 +67,8 @@ look() {  # sets `missing`; `boost` and `clang-runtime` get their package's name
     need libsqlite3-dev have_sqlite
     need liblz4-dev have_static_lz4
     need libssl-dev have_static_openssl
+    need libcurl4-openssl-dev have_curl
+    need libpugixml-dev have_static_pugixml
     need doctest-dev have_doctest  # tests/ is configured with the rest, also where no test is built
     need boost have_boost
     [ "$tests" = no ] && return
@@ -70,6 +77,8 @@ look() {  # sets `missing`; `boost` and `clang-runtime` get their package's name
     need clang-runtime have_clang_runtime
     need strace have strace
     need openssl have openssl
+    need php-cli have php
+    need php-sqlite3 have_php_sqlite
 }
 
 # --- Installing --------------------------------------------------------------------------------------
