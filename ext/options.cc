@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <span>
+#include <vector>
 
 #include "ext/sql_value.h"
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "shared/base/text.h"
+#include "shared/replica/s3_location.h"
 
 namespace litestream {
 namespace {
@@ -17,10 +19,10 @@ namespace json = boost::json;
 constexpr std::uint64_t kMaxParallelism = 1024;
 
 using Keys = std::span<const std::string_view>;
+using StoreOptions = std::span<const StoreOption>;
 
 constexpr std::string_view kReplicateKeys[] = {"name",      "sync_interval",       "snapshot_interval",
                                                "retention", "validation_interval", "adopt"};
-constexpr std::string_view kLaterReplicateKeys[] = {"endpoint", "region", "force_path_style", "parallelism"};
 constexpr std::string_view kRestoreKeys[] = {"timestamp",   "generation",       "index",
                                              "position",    "if_db_not_exists", "if_replica_exists",
                                              "parallelism", "progress"};
@@ -37,25 +39,20 @@ std::string joined(Keys keys) {
     return text;
 }
 
-Error not_available(std::string_view key) {
-    return bad_input("option \"" + std::string(key) + "\" is not available in this version");
-}
+StoreOptions store_options(const Url& url) { return url.scheme == "s3" ? s3_options() : StoreOptions(); }
 
-Status check_keys(const json::object& object, Keys known, Keys later) {
-    for (const auto& [key, value] : object) {
-        const std::string_view name(key.data(), key.size());
-        if (contains(known, name)) continue;
-        if (contains(later, name)) return not_available(name);
-        return bad_input("unknown option \"" + std::string(name) + "\"; known are " + joined(known));
-    }
-    return {};
-}
-
-Result<json::object> parse_options(const std::optional<std::string>& text, Keys known, Keys later) {
+Result<json::object> parse_options(const std::optional<std::string>& text, Keys known,
+                                   StoreOptions store = {}) {
     json::object object;
     if (!text) return object;
     LITESTREAM_TRY(parse_json_object(*text, "options", object));
-    LITESTREAM_TRY(check_keys(object, known, later));
+    std::vector<std::string_view> all(known.begin(), known.end());
+    for (const StoreOption& option : store) all.push_back(option.key);
+    for (const auto& [key, value] : object) {
+        const std::string_view name(key.data(), key.size());
+        if (contains(all, name)) continue;
+        return bad_input("unknown option \"" + std::string(name) + "\"; known are " + joined(all));
+    }
     return object;
 }
 
@@ -127,7 +124,6 @@ json::value query_value(const std::string& key, const std::string& value) {
 Result<json::object> take_query(Url& url) {
     json::object taken;
     for (const auto& [key, value] : url.query) {
-        if (contains(kLaterReplicateKeys, key)) return not_available(key).context(url.to_string());
         if (!contains(kReplicateKeys, key)) continue;
         const json::value* before = taken.if_contains(key);
         if (before != nullptr && *before != query_value(key, value)) {
@@ -137,6 +133,10 @@ Result<json::object> take_query(Url& url) {
     }
     std::erase_if(url.query, [&](const auto& pair) { return contains(kReplicateKeys, pair.first); });
     return taken;
+}
+
+Error disagreement(const std::string& key) {
+    return bad_input("\"" + key + "\" is one thing in the URL's query and another in the options");
 }
 
 Status check_agreement(const json::object& query, const ReplicateOptions& from_query,
@@ -151,8 +151,45 @@ Status check_agreement(const json::object& query, const ReplicateOptions& from_q
         if (in_both(name) && from_query.spec.*member != from_options.spec.*member) key = name;
     }
     if (key == nullptr) return {};
-    return bad_input(std::string("\"") + key +
-                     "\" is one thing in the URL's query and another in the options");
+    return disagreement(key);
+}
+
+// As it is written in a query.
+Result<std::string> store_text(const StoreOption& option, const json::value& value) {
+    const char* expected = "text";
+    switch (option.kind) {
+        case StoreOptionKind::kText:
+            if (value.is_string()) return std::string(value.get_string());
+            break;
+        case StoreOptionKind::kSwitch:
+            if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");
+            expected = "true or false";
+            break;
+        case StoreOptionKind::kNumber:
+            if (value.is_number()) return json::serialize(value);
+            expected = "a number";
+            break;
+    }
+    return wrong_type(std::string(option.key).c_str(), expected);
+}
+
+// The store's own options go into the query: what opens the URL reads them there, today or once it is
+// remembered.
+Status move_to_query(const json::object& object, StoreOptions store, Url& url) {
+    for (const StoreOption& option : store) {
+        const std::string key(option.key);
+        const json::value* value = find_option(object, key.c_str());
+        if (value == nullptr) continue;
+        LITESTREAM_ASSIGN(const std::string text, store_text(option, *value));
+        const auto same = std::find_if(url.query.begin(), url.query.end(),
+                                       [&](const auto& pair) { return pair.first == key; });
+        if (same == url.query.end()) {
+            url.query.emplace_back(key, text);
+        } else if (same->second != text) {
+            return disagreement(key);
+        }
+    }
+    return {};
 }
 
 // --- restore ---
@@ -230,12 +267,14 @@ Result<ReplicateOptions> parse_replicate_options(const std::string& url,
                                                  const std::optional<std::string>& options) {
     ReplicateOptions parsed;
     LITESTREAM_ASSIGN(parsed.url, Url::parse(url));
-    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kReplicateKeys, kLaterReplicateKeys));
+    LITESTREAM_ASSIGN(const json::object object,
+                      parse_options(options, kReplicateKeys, store_options(parsed.url)));
     LITESTREAM_ASSIGN(const json::object query, take_query(parsed.url));
     LITESTREAM_TRY(read_replicate(query, parsed));
     const ReplicateOptions from_query = parsed;
     LITESTREAM_TRY(read_replicate(object, parsed));
     LITESTREAM_TRY(check_agreement(query, from_query, object, parsed));
+    LITESTREAM_TRY(move_to_query(object, store_options(parsed.url), parsed.url));
     return parsed;
 }
 
@@ -246,14 +285,14 @@ Result<Url> parse_replica_url(const std::string& url) {
 }
 
 Result<std::optional<Position>> parse_validate_options(const std::optional<std::string>& options) {
-    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kValidateKeys, {}));
+    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kValidateKeys));
     RestoreOptions parsed;
     LITESTREAM_TRY(read_position(object, parsed));
     return parsed.position;
 }
 
 Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options) {
-    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kRestoreKeys, {}));
+    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kRestoreKeys));
     RestoreRequest request;
     LITESTREAM_TRY(read_timestamp(object, request.options));
     LITESTREAM_TRY(read_generation(object, request.options));

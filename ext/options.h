@@ -1,6 +1,8 @@
 // The options of litestream_replicate and litestream_restore: one JSON object each; for replicate the same
-// keys may stand in the URL's query. An unknown key is an error that names it and what is known; a key that a
-// later version will know is refused as well, so that nobody believes it acts. Reentrant.
+// keys may stand in the URL's query. An unknown key is an error that names it and what is known.
+//
+// What only the store of an s3 replica needs (endpoint, region, ...: shared/replica/s3_location.h) ends up in
+// the URL's query wherever it stood: the client reads it there, and its url() shows it. Reentrant.
 #pragma once
 
 #include <optional>
@@ -13,7 +15,7 @@
 namespace litestream {
 
 struct ReplicateOptions {
-    Url url;           // without the keys that are ours
+    Url url;           // its query has the store's options only, and what nobody knows
     ReplicaSpec spec;  // its URL is empty: the client knows how to write it
     bool adopt = false;
 };
@@ -22,7 +24,8 @@ struct ReplicateOptions {
 Result<ReplicateOptions> parse_replicate_options(const std::string& url,
                                                  const std::optional<std::string>& options);
 
-// A replica's URL as somebody typed it for replicate, for those who only read: our keys are passed over.
+// A replica's URL as somebody typed it for replicate, for those who only read: our keys are passed over, the
+// store's own stay.
 Result<Url> parse_replica_url(const std::string& url);
 
 struct RestoreRequest {

@@ -3,11 +3,15 @@
 //
 // A client must publish atomically and durably (all of the file or nothing of it, also after power loss),
 // never replace a file that is there (kExists), and name the object in every error. It may be slow. It must
-// not retry for ever, and needs no thread of its own. Thread-bound: one thread at a time uses one client.
+// not retry for ever, and needs no thread of its own.
+//
+// Thread-bound: one thread at a time uses one client and the sources that it opened; url(), cancel(),
+// request_counts() and fence_note() may be called by any thread meanwhile.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +43,19 @@ struct SegmentInfo {
 // Writes the file's bytes to the sink; an error abandons the file.
 using Producer = std::function<Status(const Sink&)>;
 
+// Many files, of which some refuse: the first error and how many there were.
+class FirstError {
+  public:
+    void see(const Status& status) {
+        if (!status && count_++ == 0) first_ = status;
+    }
+    Status status() const;  // "FIRST, and 3 more"
+
+  private:
+    Status first_;
+    std::size_t count_ = 0;
+};
+
 class ReplicaClient {
   public:
     virtual ~ReplicaClient() = default;
@@ -62,9 +79,18 @@ class ReplicaClient {
 
     // One that is not there is no error.
     virtual Status remove(const std::string& name) = 0;
+    // Goes on behind one that cannot be removed; the error names the first such and says how many there are.
+    virtual Status remove_all(const std::vector<std::string>& names);
     // What is no part of a generation but in its place: empty folders, and what a publisher that died left a
     // day ago or longer. What is not ours by name stays, and its folder with it.
     virtual Status remove_remains(const std::string& generation) = 0;
+
+    // Ends the call at hand and all later ones with kInterrupt, where they could wait for long.
+    virtual void cancel() {}
+    // What a store bills, by kind: PUT, GET, LIST, DELETE, HEAD. Empty: nobody bills.
+    virtual std::map<std::string, std::uint64_t> request_counts() const { return {}; }
+    // Why two writers at once would not be kept apart; "": they are, or nobody knows yet.
+    virtual std::string fence_note() const { return {}; }
 };
 
 // The client for a URL's scheme; kInput names unknown schemes and keys and what is accepted.

@@ -6,6 +6,8 @@
 namespace litestream {
 namespace {
 
+constexpr std::size_t kBatch = 1000;  // files between two looks whether to stop; a store's largest request
+
 // The lowest index that stays; nullopt: the generation goes.
 std::optional<std::uint64_t> first_kept_index(const Generation& generation, bool is_current,
                                               std::int64_t keep_from_ms) {
@@ -29,7 +31,7 @@ Removal removal_below(const Generation& generation, std::optional<std::uint64_t>
     return removal;
 }
 
-// Removes files until it is told to stop; keeps the first error, and how many there were.
+// Removes files until it is told to stop; keeps the first error.
 class Remover {
   public:
     Remover(ReplicaClient& client, const std::atomic<bool>& stopping)
@@ -38,10 +40,11 @@ class Remover {
     // False: one of them is still there.
     bool remove(const std::vector<std::string>& names) {
         const int before = count_;
-        for (const std::string& name : names) {
-            if (stopping_.load()) see(Error{ErrorCode::kInterrupt, "replication is stopping"});
-            if (is_stopped()) return false;
-            see(client_.remove(name));
+        for (std::size_t at = 0; at < names.size() && !is_stopped(); at += kBatch) {
+            const auto first = names.begin() + static_cast<std::ptrdiff_t>(at);
+            const auto size = static_cast<std::ptrdiff_t>(std::min(kBatch, names.size() - at));
+            see(stopping_.load() ? Status(Error{ErrorCode::kInterrupt, "replication is stopping"})
+                                 : client_.remove_all({first, first + size}));
         }
         return count_ == before;
     }
@@ -56,7 +59,7 @@ class Remover {
     Status status() const {
         if (count_ < 2 || is_stopped()) return is_stopped() ? last_ : first_;
         Error error = first_.error();
-        error.message += ", and " + std::to_string(count_ - 1) + " more";
+        error.message += "; and others elsewhere";
         return error;
     }
 

@@ -39,7 +39,7 @@ RetentionPlan plan_retention(const std::vector<Generation>& generations, const s
 // Every generation, also one without files, with the trailers of its snapshots.
 Result<std::vector<Generation>> load_snapshots(ReplicaClient& client);
 
-// Goes on behind a file that cannot be removed. The error names the first one and says how many there were.
+// Goes on behind a file that cannot be removed. The error names the first one and says that there were more.
 // kInterrupt: `stopping` was set.
 Status carry_out(ReplicaClient& client, const RetentionPlan& plan, const std::atomic<bool>& stopping);
 

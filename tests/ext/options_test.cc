@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "ext/sql_value.h"
 #include "shared/base/clock.h"
 
 namespace litestream {
@@ -86,10 +87,6 @@ TEST_CASE("bad replicate options are named") {
     CHECK(replicate_error("file:///b", R"({"nmae":"x"})") ==
           "unknown option \"nmae\"; known are name, sync_interval, snapshot_interval, retention, "
           "validation_interval, adopt");
-    CHECK(replicate_error("file:///b", R"({"endpoint":"x"})") ==
-          "option \"endpoint\" is not available in this version");
-    CHECK(replicate_error("file:///b?endpoint=x", "{}") ==
-          "file:///b: option \"endpoint\" is not available in this version");
     CHECK(replicate_error("file:///b", R"({"adopt":"yes"})") == "option \"adopt\" must be true or false");
     CHECK(replicate_error("file:///b?adopt=yes", "{}") == "option \"adopt\" must be true or false");
     CHECK(replicate_error("file:///b", R"({"name":7})") == "option \"name\" must be text");
@@ -105,6 +102,51 @@ TEST_CASE("bad replicate options are named") {
               .starts_with("option \"sync_interval\": "));
     CHECK(replicate_error("file:///b", "[]").starts_with("options must be a JSON object"));
     CHECK(replicate_error("file:///b", "{").starts_with("options is no valid JSON"));
+}
+
+TEST_CASE("what only a store needs goes into the query of its URL, wherever it stood") {
+    const auto in_object = parse_replicate_options(
+        "s3://b/p", R"({"name":"n","endpoint":"https://m:1","region":"r","force_path_style":true,)"
+                    R"("allow_http":false,"skip_verify":true,"parallelism":4})");
+    const auto in_query = parse_replicate_options(
+        "s3://b/p?endpoint=https://m:1&region=r&force_path_style=true&allow_http=false&skip_verify=true&"
+        "parallelism=4&name=n",
+        std::nullopt);
+
+    REQUIRE((in_object && in_query));
+    CHECK(in_object->url.query == in_query->url.query);
+    CHECK(in_object->url.query.size() == 6);
+    CHECK(in_object->spec == in_query->spec);
+    CHECK(parse_replica_url("s3://b/p?region=r&name=n&retention=1h")->query.size() == 1);
+}
+
+TEST_CASE("an option of a store may stand twice if it says the same") {
+    const auto same = parse_replicate_options("s3://b/p?region=r", R"({"region":"r","endpoint":null})");
+
+    REQUIRE(same);
+    CHECK(same->url.query.size() == 1);
+    CHECK(replicate_error("s3://b/p?region=r", R"({"region":"q"})") ==
+          "\"region\" is one thing in the URL's query and another in the options");
+}
+
+TEST_CASE("bad options of a store are named, with what its scheme takes") {
+    CHECK(replicate_error("s3://b/p", R"({"regoin":"x"})") ==
+          "unknown option \"regoin\"; known are name, sync_interval, snapshot_interval, retention, "
+          "validation_interval, adopt, endpoint, region, force_path_style, allow_http, skip_verify, "
+          "parallelism");
+    CHECK(replicate_error("file:///b", R"({"endpoint":"x"})") ==
+          "unknown option \"endpoint\"; known are name, sync_interval, snapshot_interval, retention, "
+          "validation_interval, adopt");
+    CHECK(replicate_error("s3://b/p", R"({"region":1})") == "option \"region\" must be text");
+    CHECK(replicate_error("s3://b/p", R"({"allow_http":"true"})") ==
+          "option \"allow_http\" must be true or false");
+    CHECK(replicate_error("s3://b/p", R"({"parallelism":"4"})") == "option \"parallelism\" must be a number");
+    CHECK(replicate_error("s3://b/p", R"({"secret_access_key":"s3cret"})").find("s3cret") ==
+          std::string::npos);
+}
+
+TEST_CASE("credentials that are missing or wrong are SQLITE_AUTH") {
+    CHECK(sqlite_code(ErrorCode::kAuth) == SQLITE_AUTH);
 }
 
 TEST_CASE("restore takes a time, an index as number or as hex, and a position") {

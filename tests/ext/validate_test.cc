@@ -132,8 +132,8 @@ TEST_CASE_FIXTURE(Fixture, "a replica with nothing in it does not validate") {
 TEST_CASE_FIXTURE(Fixture, "bad arguments are named") {
     CHECK(sql("SELECT litestream_validate(NULL)") == "error: litestream_validate: url must not be NULL");
     CHECK(sql("SELECT litestream_validate('ftp://x/y')") ==
-          "error: litestream_validate: ftp://x/y: unknown scheme \"ftp\": accepted is "
-          "file:///ABSOLUTE/PATH");
+          "error: litestream_validate: ftp://x/y: unknown scheme \"ftp\": accepted are "
+          "file:///ABSOLUTE/PATH and s3://BUCKET/PATH");
     CHECK(sql("SELECT litestream_validate('file:///b','{\"when\":1}')") ==
           "error: litestream_validate: unknown option \"when\"; known are position");
     CHECK(contains(sql("SELECT litestream_validate('file:///b','{\"position\":\"x\"}')"),

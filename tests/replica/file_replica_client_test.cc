@@ -45,7 +45,6 @@ TEST_CASE("a file URL must be absolute and on this machine") {
 TEST_CASE("an unknown scheme or key is refused by name") {
     CHECK(contains(refusal("ftp://host/app"), "unknown scheme \"ftp\""));
     CHECK(contains(refusal("ftp://host/app"), "file:///ABSOLUTE/PATH"));
-    CHECK(contains(refusal("s3://bucket/app"), "s3 is not available in this version"));
     CHECK(contains(refusal("file:///backup?colour=red"), "\"colour\""));
 }
 

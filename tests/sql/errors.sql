@@ -13,7 +13,7 @@ SELECT litestream_replicate('ftp://host/x');
 SELECT litestream_replicate('file://backup');
 -- error: litestream_replicate: unknown option "nmae"; known are name, sync_interval, snapshot_interval, retention, validation_interval, adopt
 SELECT litestream_replicate('file://@DIR@/b', '{"nmae":"x"}');
--- error: option "endpoint" is not available in this version
+-- error: unknown option "endpoint"; known are name, sync_interval, snapshot_interval, retention, validation_interval, adopt
 SELECT litestream_replicate('file://@DIR@/b', '{"endpoint":"https://x"}');
 -- error: option "retention": cannot parse the duration "long"
 SELECT litestream_replicate('file://@DIR@/b', '{"retention":"long"}');

@@ -1,0 +1,75 @@
+#include "shared/replica/s3_request.h"
+
+#include <openssl/evp.h>
+
+#include "shared/base/text.h"
+
+namespace litestream {
+namespace {
+
+Bytes digest(ByteView bytes, const EVP_MD* algorithm) {
+    Bytes out(EVP_MAX_MD_SIZE);
+    unsigned size = 0;
+    if (EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, algorithm, nullptr) != 1) size = 0;
+    out.resize(size);
+    return out;
+}
+
+std::string base64(ByteView bytes) {
+    Bytes encoded((bytes.size() + 2) / 3 * 4 + 1);
+    const int size = EVP_EncodeBlock(encoded.data(), bytes.data(), static_cast<int>(bytes.size()));
+    return std::string(as_text(ByteView(encoded).first(static_cast<std::size_t>(size))));
+}
+
+std::string url_of(const S3Request& request, const S3Location& location) {
+    std::string url = location.base_url() + "/" + percent_encode(request.key);
+    char separator = '?';
+    for (const auto& [name, value] : request.query) {
+        url += separator + percent_encode(name, "") + "=" + percent_encode(value, "");
+        separator = '&';
+    }
+    return url;
+}
+
+}  // namespace
+
+const char* to_string(S3Kind kind) {
+    switch (kind) {
+        case S3Kind::kPut:
+            return "PUT";
+        case S3Kind::kGet:
+            return "GET";
+        case S3Kind::kList:
+            return "LIST";
+        case S3Kind::kDelete:
+            return "DELETE";
+        case S3Kind::kHead:
+            return "HEAD";
+    }
+    return "";
+}
+
+HttpRequestSpec to_http(const S3Request& request, const S3Location& location) {
+    HttpRequestSpec http;
+    http.method = request.method;
+    http.url = url_of(request, location);
+    http.headers = request.headers;
+    http.headers.emplace_back("x-amz-content-sha256", sha256_hex(request.body));
+    http.body = request.body;
+    return http;
+}
+
+std::string sha256_hex(ByteView bytes) { return to_hex(digest(bytes, EVP_sha256())); }
+
+Md5 md5_of(ByteView bytes) {
+    const Bytes md5 = digest(bytes, EVP_md5());
+    return md5.empty() ? Md5() : Md5{to_hex(md5), base64(md5)};
+}
+
+Md5 add_md5(S3Request& request) {
+    Md5 md5 = md5_of(request.body);
+    if (!md5.base64.empty()) request.headers.emplace_back("Content-MD5", md5.base64);
+    return md5;
+}
+
+}  // namespace litestream
