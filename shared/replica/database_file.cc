@@ -1,9 +1,13 @@
 #include "shared/replica/database_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <algorithm>
 #include <array>
 
 #include "shared/base/random.h"
+#include "shared/base/text.h"
 #include "shared/format/wal.h"
 
 namespace litestream {
@@ -15,6 +19,28 @@ constexpr std::uint64_t kProgressBytes = 1u << 20;
 // The database header (https://sqlite.org/fileformat2.html, section 1.3).
 constexpr std::string_view kMagic{"SQLite format 3\0", 16};
 constexpr std::size_t kDatabaseHeaderSize = 100;
+
+constexpr std::string_view kTempSuffix = ".tmp-";
+constexpr std::size_t kTempRandomBytes = 8;
+
+// Whoever writes a temporary file keeps an flock(2) on it, which ends with the process; no lock of SQLite's
+// meets it. What nobody holds was left by a restore that died.
+bool take_hold(const File& file) { return ::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0; }
+
+void remove_remnants(const std::string& path) {
+    const std::string parent = parent_directory(path);
+    const auto entries = list_directory(parent);
+    if (!entries) return;
+    const std::string prefix = path.substr(path.rfind('/') + 1).append(kTempSuffix);
+    for (const DirectoryEntry& entry : *entries) {
+        const std::string_view name = entry.name;
+        if (entry.is_directory || !name.starts_with(prefix)) continue;
+        const std::string_view random = name.substr(prefix.size());
+        if (random.size() != 2 * kTempRandomBytes || !is_lower_hex(random)) continue;
+        const auto file = File::open(join_path(parent, name), O_RDONLY);
+        if (file && take_hold(*file)) (void)remove_file(file->path());
+    }
+}
 
 Status check_surroundings(const std::string& path) {
     if (path.empty()) return bad_input("the path of the database to restore is empty");
@@ -38,8 +64,10 @@ Status check_surroundings(const std::string& path) {
 
 Result<DatabaseFile> DatabaseFile::create(const std::string& path, OnProgress on_progress) {
     LITESTREAM_TRY(check_surroundings(path));
-    const std::string suffix = ".tmp-" + random_hex(8);
+    remove_remnants(path);
+    const std::string suffix = std::string(kTempSuffix) + random_hex(kTempRandomBytes);
     LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, suffix.c_str(), 0600));
+    (void)take_hold(temp.file());  // without it, a restore to the same path at the same time might remove it
     return DatabaseFile(std::move(temp), path, std::move(on_progress));
 }
 
