@@ -149,8 +149,8 @@ void Applier::Impl::settle() {
     sqlite3_file* file = nullptr;
     sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (wal.header().frame_count == 0 && file != nullptr) {
-        (void)write_clean_close(database.store().path(), database.path(), read_first_bytes(file),
-                                state.position, mode);
+        (void)write_rest(database.store().path(), RestKind::kClosed, database.path(),
+                         {state.position, read_first_bytes(file)}, mode);
         expected = wal.header();
         publish_state();
     }

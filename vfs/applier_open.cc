@@ -80,8 +80,8 @@ Status Applier::Impl::find_state() {
     auto record = log.find(header);
     if (!record && header.frame_count == 0) {
         const BelowFile file = open_below(database.path());
-        const auto closed_at = check_clean_close(database.store().path(), database.path(),
-                                                 file ? read_first_bytes(file.get()) : Bytes());
+        const auto closed_at = check_rest(database.store().path(), RestKind::kClosed, database.path(),
+                                          file ? read_first_bytes(file.get()) : Bytes());
         const auto newest = log.newest();
         if (closed_at && newest && newest->state.position == *closed_at) record = newest;
     }

@@ -14,7 +14,6 @@ namespace {
 constexpr int kMaxLooks = 1000;  // in one go, while the WAL keeps moving
 constexpr std::int64_t kMinRetryMs = 100;
 constexpr std::int64_t kMaxRetryMs = 5000;
-constexpr std::int64_t kStandByMs = 1000;
 // Others who reset the WAL before it was captured may do so all the time; every generation needs a snapshot.
 constexpr std::int64_t kGenerationIntervalMs = 1000;
 constexpr const char* kRestarted = "the WAL was restarted before everything in it was captured";
@@ -33,9 +32,11 @@ CapturedLife fresh_life(const std::string& generation, const std::string& predec
 void Capture::look() {
     retry_ms_ = -1;
     if (!database_.wants_capture()) return end();
+    begin_to_expect();
     for (int i = 0; i < kMaxLooks; ++i) {
         auto progress = try_look();
         if (!progress) {
+            end_expecting();  // however long it lasts, others go on
             // The meta directory was removed: it is set up again, from the start.
             if (progress.error().code == ErrorCode::kNotFound) started_ = false;
             database_.set_capture_error(progress.error().message);
@@ -44,7 +45,7 @@ void Capture::look() {
             return;
         }
         failures_ = 0;
-        if (*progress == Progress::kDone) return;
+        if (*progress == Progress::kDone) return expect_commit();
     }
     database_.ring();  // others have their turn first
 }
@@ -64,9 +65,11 @@ Result<Capture::Progress> Capture::try_look() {
     if (database_.has_evidence()) return Progress::kAgain;
     LITESTREAM_ASSIGN(const bool is_ours, take_lock());
     if (!is_ours) {
+        if (!watches_holder()) return Progress::kAgain;
         stand_by(*header);
         return Progress::kDone;
     }
+    is_holder_watched_ = false;
     if (!started_) {
         LITESTREAM_TRY(start(*header, evidence_.value_or(OpenEvidence{})));
         started_ = true;
@@ -80,31 +83,6 @@ Result<Capture::Progress> Capture::try_look() {
     return advance(*header);
 }
 
-// Asked at every look: the meta directory may have been removed or replaced meanwhile, or the lock dropped
-// because somebody in this process closed a descriptor of its file. Then nothing remembered here counts.
-Result<bool> Capture::take_lock() {
-    if (lock_.is_held()) return true;
-    if (started_) {
-        started_ = false;
-        has_lost_store_ = true;
-        evidence_.reset();
-        database_.store().close();
-    }
-    LITESTREAM_ASSIGN(const unsigned mode, database_.file_mode());
-    LITESTREAM_ASSIGN(const bool taken, lock_.try_take(database_.store().path(), mode));
-    if (taken) database_.end_stand_by(has_lost_store_);
-    return taken;
-}
-
-// The holder captures this process's commits at its next look. Should it end before, they are captured here.
-void Capture::stand_by(const WalIndexHeader& header) {
-    const bool has_written = database_.take_written();
-    database_.stand_by(lock_.holder_text());
-    if (!has_written || database_.is_captured_by_holder(header)) return;
-    database_.put_back_written();
-    retry_ms_ = steady_clock_ms() + kStandByMs;
-}
-
 Status Capture::open_store() {
     LITESTREAM_ASSIGN(const unsigned mode, database_.file_mode());
     return database_.store().open(mode);
@@ -114,6 +92,7 @@ Status Capture::open_store() {
 Status Capture::start(const WalIndexHeader& header, const OpenEvidence& evidence) {
     LITESTREAM_TRY(open_store());
     LITESTREAM_TRY(wal_.open(database_.wal_path()));
+    database_.watch(database_.wal_path(), FileWatch::Event::kModified);  // else others' commits wait for ours
     if (auto reason = cannot_continue(header, evidence)) {
         LITESTREAM_TRY(begin_generation(*reason, header));
         database_.end_promotion();
@@ -160,9 +139,9 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
         word_order_ = header.word_order;
         return std::nullopt;  // continue_life() compares our last frame
     }
-    const auto mark = read_wal_mark(store.path(), WalMarkKind::kRestarted);
-    if (mark && mark->position == life_.end && mark->salts == header.salts) return begin_behind(header);
-    if (is_as_closed) {
+    if (is_begun_behind_end(header)) return begin_behind(header);
+    const bool is_at_rest = evidence.rested_at == life_.end;
+    if (is_as_closed || is_at_rest) {
         life_.change = 0;  // the wal-index was new: it counts all commits since
         return std::nullopt;
     }
@@ -174,7 +153,17 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
     return "the WAL was restarted while nobody captured it";
 }
 
-// The WAL was begun anew right behind the store's end: it holds all commits since.
+// The WAL was begun anew where the store ends. An index that was recovered from a WAL without commits has
+// salts of zeros; those in the file then count. An absent WAL has none: no life that a mark could be of.
+bool Capture::is_begun_behind_end(const WalIndexHeader& header) const {
+    const auto mark = read_wal_mark(database_.store().path(), WalMarkKind::kRestarted);
+    if (!mark || mark->position != life_.end) return false;
+    if (header.salts != Salts{}) return mark->salts == header.salts;
+    const auto in_file = wal_.header();
+    return in_file && in_file->salts == mark->salts;
+}
+
+// It holds all commits since.
 std::optional<std::string> Capture::begin_behind(const WalIndexHeader& header) {
     life_.change = header.change;
     if (header.frame_count == 0) return std::nullopt;
@@ -188,6 +177,7 @@ Result<Capture::Progress> Capture::advance(const WalIndexHeader& header) {
     if (header.frame_count == 0) {
         if (header.change == life_.change) {
             publish(header);
+            database_.note_rest(life_.end, header);
             return Progress::kDone;
         }
         const bool by_us = database_.exclusive().kind() != ExclusiveWal::Kind::kNone;

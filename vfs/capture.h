@@ -42,11 +42,19 @@ class Capture {
     enum class Progress { kDone, kAgain };  // kAgain: the WAL moved on meanwhile
 
     Result<Progress> try_look();
+    // In capture_beside.cc.
     Result<bool> take_lock();
+    bool watches_holder();
     void stand_by(const WalIndexHeader& header);
+    void begin_to_expect();
+    void expect_commit();
+    void end_expecting();
+    bool is_more_in_wal(const Salts& salts, std::uint32_t frames) const;
+
     Status start(const WalIndexHeader& header, const OpenEvidence& evidence);
     Status open_store();
     std::optional<std::string> cannot_continue(const WalIndexHeader& header, const OpenEvidence& evidence);
+    bool is_begun_behind_end(const WalIndexHeader& header) const;
     std::optional<std::string> begin_behind(const WalIndexHeader& header);
     Result<Progress> advance(const WalIndexHeader& header);
     Result<Progress> continue_life(const WalIndexHeader& header);
@@ -83,6 +91,9 @@ class Capture {
     std::int64_t last_commit_ms_ = 0;
     std::int64_t retry_ms_ = -1;
     int failures_ = 0;
+    bool is_holder_watched_ = false;
+    std::int64_t expected_until_ms_ = 0;  // steady clock; 0: no commit of others is expected
+    int expecting_looks_ = 0;
     std::int64_t next_generation_ms_ = 0;  // steady clock; not before, if others cause it
 };
 

@@ -26,6 +26,7 @@ CaptureThread::~CaptureThread() {
 void CaptureThread::add(const std::shared_ptr<Database>& database) {
     {
         const std::lock_guard lock(list_mutex_);
+        if (!files_) files_ = std::make_unique<FileWatch>();
         databases_.push_back(database);
         stopping_ = false;
     }
@@ -41,6 +42,11 @@ void CaptureThread::remove(const Database& database) {
     {
         std::unique_lock lock(list_mutex_);
         std::erase_if(databases_, [&](const auto& entry) { return entry.get() == &database; });
+        std::erase_if(watched_, [&](const auto& entry) {
+            if (entry.second != &database) return false;
+            files_->remove(entry.first);
+            return true;
+        });
         looked_.wait(lock, [&] { return current_ != &database; });
         last = stopping_ = databases_.empty();
     }
@@ -53,9 +59,27 @@ void CaptureThread::forget_after_fork() {
     if (thread_.joinable()) thread_.detach();
 }
 
+bool CaptureThread::watch(Database& database, const std::string& path, FileWatch::Event event) {
+    const std::lock_guard lock(list_mutex_);
+    const int watch = files_->add(path, event);
+    if (watch >= 0) watched_[watch] = &database;
+    return watch >= 0;
+}
+
+void CaptureThread::take_events() {
+    const std::lock_guard lock(list_mutex_);
+    files_->take_events([this](int watch, bool is_over) {
+        for (const auto& [number, database] : watched_) {
+            if (watch == -1 || watch == number) database->touch();
+        }
+        if (is_over) watched_.erase(watch);
+    });
+}
+
 void CaptureThread::run() {
     int quiet = 0;
     while (true) {
+        take_events();
         std::int64_t retry_ms = kNever;
         quiet = look_at_rung(retry_ms) ? 0 : quiet + 1;
         {
@@ -102,27 +126,19 @@ bool CaptureThread::any_rung() {
     return false;
 }
 
-// A bell that rings after any_rung() sees asleep_ and takes sleep_mutex_, so that it cannot be missed.
+// A bell that rings after any_rung() sees asleep_ and calls.
 void CaptureThread::sleep_until_rung(std::int64_t retry_ms) {
     asleep_.store(true);
-    const bool rung = any_rung();
-    std::unique_lock lock(sleep_mutex_);
-    if (!rung && asleep_.load()) {
-        const auto woken = [this] { return !asleep_.load(); };
-        if (retry_ms == kNever) {
-            rung_.wait(lock, woken);
-        } else {
-            const std::int64_t left_ms = std::max<std::int64_t>(retry_ms - steady_clock_ms(), 1);
-            rung_.wait_for(lock, std::chrono::milliseconds(left_ms), woken);
-        }
+    if (!any_rung()) {
+        const bool has_retry = retry_ms != kNever;
+        files_->sleep(has_retry ? std::max<std::int64_t>(retry_ms - steady_clock_ms(), 1) : -1);
     }
     asleep_.store(false);
 }
 
 void CaptureThread::wake_sleeper() {
-    const std::lock_guard lock(sleep_mutex_);
     asleep_.store(false);
-    rung_.notify_one();
+    files_->wake();
 }
 
 }  // namespace litestream

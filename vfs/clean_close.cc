@@ -18,7 +18,9 @@ namespace {
 
 constexpr int kMaxWaitMs = 50;
 
-std::string record_path(const std::string& meta_path) { return join_path(meta_path, "clean-close"); }
+std::string record_path(const std::string& meta_path, RestKind kind) {
+    return join_path(meta_path, kind == RestKind::kClosed ? "clean-close" : "at-rest");
+}
 
 std::int64_t nanoseconds(const timespec& time) {
     return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
@@ -45,8 +47,8 @@ std::string describe(const struct stat& status, ByteView first_bytes, const std:
 
 }  // namespace
 
-Status write_clean_close(const std::string& meta_path, const std::string& database_path, ByteView first_bytes,
-                         const Position& position, unsigned mode) {
+Status write_rest(const std::string& meta_path, RestKind kind, const std::string& database_path,
+                  const Rest& rest, unsigned mode, const std::function<bool()>& still_holds) {
     struct stat status = {};
     if (::stat(database_path.c_str(), &status) != 0) return system_error(errno, database_path, "stat");
     const std::int64_t deadline = steady_clock_ms() + kMaxWaitMs;
@@ -56,13 +58,18 @@ Status write_clean_close(const std::string& meta_path, const std::string& databa
         }
         std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
-    return write_file_atomically(record_path(meta_path),
-                                 as_bytes(describe(status, first_bytes, position.to_string())), mode);
+    if (still_holds && !still_holds()) return {};
+    const std::string line = describe(status, rest.first_bytes, rest.position.to_string());
+    const std::string path = record_path(meta_path, kind);
+    if (kind == RestKind::kClosed) return write_file_atomically(path, as_bytes(line), mode);
+    LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, ".tmp", mode));
+    LITESTREAM_TRY(temp.file().write(as_bytes(line)));
+    return temp.publish(Durability::kNone, Replace::kAllowed);
 }
 
-std::optional<Position> check_clean_close(const std::string& meta_path, const std::string& database_path,
-                                          ByteView first_bytes) {
-    const auto bytes = read_file(record_path(meta_path), 4096);
+std::optional<Position> check_rest(const std::string& meta_path, RestKind kind,
+                                   const std::string& database_path, ByteView first_bytes) {
+    const auto bytes = read_file(record_path(meta_path, kind), 4096);
     struct stat status = {};
     if (!bytes || ::stat(database_path.c_str(), &status) != 0) return std::nullopt;
     const std::string_view line = as_text(*bytes);

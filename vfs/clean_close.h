@@ -1,5 +1,9 @@
-// The clean-close record: proof, across processes, that a database file is still the one whose every commit
-// was captured when its WAL was deleted. File `clean-close` in the meta directory, one line:
+// Proof, across processes, that a database file is still the one whose every commit was captured when its WAL
+// became empty. Two files in the meta directory, each of one line:
+//
+//   clean-close   the last connection left and deleted the WAL
+//   at-rest       a checkpoint cut the WAL off, and the process went on; for the next one if that is killed
+//                 before it writes again. After power loss it proves nothing: commits behind it may be gone
 //
 //   1 GENERATION/INDEX:OFFSET DEV INODE SIZE MTIME_NS CTIME_NS FIRST-100-BYTES-IN-HEX CRC32
 //
@@ -8,6 +12,7 @@
 // stat(2) and through SQLite's own handle, never opened.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -19,14 +24,21 @@ namespace litestream {
 
 constexpr std::size_t kCleanCloseHeaderBytes = 100;
 
-// Called while nobody else can write the database (EXCLUSIVE lock). Waits up to 50 ms, one tick of the
-// kernel's clock as a rule, until the change time is in the past; kBusy if it never is (a clock that was set
-// back).
-Status write_clean_close(const std::string& meta_path, const std::string& database_path, ByteView first_bytes,
-                         const Position& position, unsigned mode);
+enum class RestKind { kClosed, kAtRest };
+
+struct Rest {
+    Position position;
+    Bytes first_bytes;  // of the database file
+};
+
+// Waits up to 50 ms, one tick of the kernel's clock as a rule, until the file's change time is in the past;
+// kBusy if it never is (a clock that was set back). Nothing is written unless `still_holds` afterwards: with
+// kClosed nobody else can write the database (EXCLUSIVE lock).
+Status write_rest(const std::string& meta_path, RestKind kind, const std::string& database_path,
+                  const Rest& rest, unsigned mode, const std::function<bool()>& still_holds = nullptr);
 
 // The position in the record if it fits the file as it is now; nullopt: no record, or it proves nothing.
-std::optional<Position> check_clean_close(const std::string& meta_path, const std::string& database_path,
-                                          ByteView first_bytes);
+std::optional<Position> check_rest(const std::string& meta_path, RestKind kind,
+                                   const std::string& database_path, ByteView first_bytes);
 
 }  // namespace litestream

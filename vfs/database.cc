@@ -12,6 +12,7 @@
 #include "vfs/capture.h"
 #include "vfs/capture_thread.h"
 #include "vfs/clean_close.h"
+#include "vfs/reset_guard.h"
 
 namespace litestream {
 
@@ -36,7 +37,11 @@ std::uint32_t page_size_in(ByteView first_bytes) {
 }  // namespace
 
 Database::Database(std::string path, CaptureThread& thread)
-    : path_(std::move(path)), thread_(thread), store_(path_), capture_(std::make_unique<Capture>(*this)) {
+    : path_(std::move(path)),
+      thread_(thread),
+      store_(path_),
+      capture_(std::make_unique<Capture>(*this)),
+      reset_guard_(std::make_unique<ResetGuard>()) {
     store_.set_request_listener([this] { ring(); });
 }
 
@@ -79,9 +84,12 @@ void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
         return;  // another handle of this process has it open: capture goes on
     OpenEvidence evidence;
     evidence.wal_was_empty = is_empty_file(wal_path());
-    const auto closed_at = check_clean_close(store_.path(), path_, first_bytes);
+    const auto closed_at = check_rest(store_.path(), RestKind::kClosed, path_, first_bytes);
     evidence.closed_cleanly = closed_at.has_value();
     if (closed_at) evidence.closed_at = *closed_at;
+    if (evidence.wal_was_empty) {
+        evidence.rested_at = check_rest(store_.path(), RestKind::kAtRest, path_, first_bytes);
+    }
     wal_deleted_.store(false);
     has_captured_.store(false);
     const std::lock_guard lock(state_mutex_);
@@ -109,7 +117,10 @@ void Database::on_map(const void* handle, const volatile void* region0) {
 // With the last mapping goes the last sight of the wal-index: what is committed is captured first, or stays
 // in the WAL for the next process.
 void Database::on_unmap(const void* handle) {
-    if (is_last_mapping(handle) && capture_error().empty()) wait_captured(kLastUnmapMs);
+    if (is_last_mapping(handle)) {
+        if (capture_error().empty()) wait_captured(kLastUnmapMs);
+        reset_guard_->close();
+    }
     const std::lock_guard lock(shm_mutex_);
     std::erase_if(mappings_, [handle](const Mapping& mapping) { return mapping.handle == handle; });
 }
@@ -143,7 +154,9 @@ bool Database::is_mapped() const {
     return !mappings_.empty();
 }
 
-void Database::on_write_unlock() {
+void Database::on_write_unlock(std::uint32_t change) {
+    own_change_.store(change);
+    is_writing_.store(false);
     has_written_.store(true);
     ring();
 }
@@ -180,8 +193,8 @@ void Database::on_exclusive_unlock(ByteView first_bytes) {
     if (!wal_deleted_.exchange(false) || !is_drained_.load()) return;
     const auto mode = file_mode();
     if (!mode) return;
-    const Status written =
-        write_clean_close(store_.path(), path_, first_bytes, is_replica() ? applied() : store_.end(), *mode);
+    const Rest rest{is_replica() ? applied() : store_.end(), Bytes(first_bytes.begin(), first_bytes.end())};
+    const Status written = write_rest(store_.path(), RestKind::kClosed, path_, rest, *mode);
     if (!written) log_line("litestream: clean close not recorded: " + written.error().message);
 }
 

@@ -18,13 +18,15 @@
 
 #include "shared/store/replica_target.h"
 #include "shared/store/segment_store.h"
+#include "vfs/capture_thread.h"
+#include "vfs/clean_close.h"
 #include "vfs/exclusive_wal.h"
 #include "vfs/wal_index.h"
 
 namespace litestream {
 
 class Capture;
-class CaptureThread;
+class ResetGuard;
 
 // How long a checkpoint that resets the WAL, or a close, waits for capture before it is answered BUSY.
 constexpr int kDrainMs = 100;
@@ -53,6 +55,8 @@ struct OpenEvidence {
     bool wal_was_empty = false;   // absent or without bytes
     bool closed_cleanly = false;  // and the clean-close record fits the database file
     Position closed_at;           // the position in that record
+    // As the last checkpoint that cut the WAL off left the file (vfs/clean_close.h).
+    std::optional<Position> rested_at;
 };
 
 class Database {
@@ -107,8 +111,9 @@ class Database {
     void on_wal_open(ByteView first_bytes, bool powersafe_overwrite);
     void on_map(const void* handle, const volatile void* region0);
     void on_unmap(const void* handle);
-    // The WRITE lock is about to be released: what the wal-index says now is public.
-    void on_write_unlock();
+    // The WRITE lock was granted; it is about to be released: what the wal-index says now is public.
+    void on_write_lock() { is_writing_.store(true); }
+    void on_write_unlock(std::uint32_t change);
     // WAL_RESTART by a writer: never waits. True: capture has everything that would be lost. Standing by, the
     // holder's mark is asked (vfs/wal_marks.h).
     bool may_restart();
@@ -120,7 +125,8 @@ class Database {
     // life is about to be written (also where there was no WAL). They leave the mark that lets capture go on
     // here after a kill -9.
     void on_restart_granted();
-    void on_restarted();
+    // `first_bytes`: of the database file, where a checkpoint cut the WAL off.
+    void on_restarted(Bytes first_bytes);
     void on_wal_begins(ByteView header);
     // The last closer has EXCLUSIVE and has deleted the WAL: remember it, right before the lock goes.
     void on_wal_deleted() { wal_deleted_.store(true); }
@@ -168,12 +174,25 @@ class Database {
     bool has_powersafe_overwrite() const { return powersafe_overwrite_.load(); }
     bool take_ring() { return rung_.load() && rung_.exchange(false); }
     bool has_rung() const { return rung_.load(); }
+    // A file that is watched was written, by whomever.
+    void touch() {
+        touched_.store(true);
+        rung_.store(true);
+    }
+    // Whether this process is writing; whether the last commit was another's.
+    bool is_writing() const { return is_writing_.load(); }
+    bool is_change_of_others(std::uint32_t change) const { return change != own_change_.load(); }
+    ResetGuard& reset_guard() { return *reset_guard_; }
+    bool take_touch() { return touched_.exchange(false); }
+    bool watch(const std::string& path, FileWatch::Event event) { return thread_.watch(*this, path, event); }
     std::optional<OpenEvidence> take_evidence();
     bool has_evidence() const;
     void publish_captured(const CapturedLife& current, const CapturedLife& previous);
     void set_capture_error(const std::string& message);
     void stand_by(const std::string& why);
     void end_stand_by(bool has_lost_store);
+    // The database is at `position`, and the WAL without frames, as `header` says: noted if it was cut off.
+    void note_rest(const Position& position, const WalIndexHeader& header);
     bool take_written() { return has_written_.exchange(false); }
     void put_back_written() { has_written_.store(true); }
 
@@ -188,13 +207,17 @@ class Database {
     CaptureThread& thread_;
     SegmentStore store_;
     std::unique_ptr<Capture> capture_;
+    const std::unique_ptr<ResetGuard> reset_guard_;
 
     std::atomic<bool> wants_capture_ = false;
     std::atomic<bool> is_closing_ = false;
     std::atomic<bool> is_replica_ = false;
     std::atomic<std::uint64_t> applied_commits_ = 0;
     std::atomic<bool> rung_ = false;
-    std::atomic<bool> has_written_ = false;  // a commit of this process, perhaps captured by nobody
+    std::atomic<bool> touched_ = false;
+    std::atomic<bool> is_writing_ = false;       // this process holds WRITE
+    std::atomic<std::uint32_t> own_change_ = 0;  // iChange when it let go of WRITE last
+    std::atomic<bool> has_written_ = false;      // a commit of this process, perhaps captured by nobody
     std::atomic<bool> is_standing_by_ = false;
     std::atomic<std::uint32_t> take_overs_ = 0;
     std::atomic<bool> wal_deleted_ = false;
@@ -226,6 +249,7 @@ class Database {
     CapturedLife previous_;
     std::string capture_error_;
     std::optional<Position> restarts_at_;  // between on_restart_granted() and on_restarted()
+    std::optional<Rest> rest_;             // since the WAL was cut off, until it is noted
     struct Applied {
         SourceState state;
         WalIndexHeader header;

@@ -33,7 +33,7 @@ void Database::on_exclusive_commit() {
     } else {
         return;
     }
-    on_write_unlock();
+    if (const auto target = exclusive_.target()) on_write_unlock(target->change);
 }
 
 void Database::on_wal_reset(ByteView header) {

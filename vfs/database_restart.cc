@@ -63,14 +63,34 @@ void Database::on_restart_granted() {
     restarts_at_ = std::move(position);
 }
 
-void Database::on_restarted() {
+void Database::on_restarted(Bytes first_bytes) {
     std::optional<Position> position;
     {
         const std::lock_guard lock(state_mutex_);
         position = std::exchange(restarts_at_, std::nullopt);
     }
     const auto header = wal_index_header();
-    if (position && header && header->frame_count == 0) mark_restart(*position, header->salts);
+    if (!position || !header || header->frame_count != 0) return;
+    mark_restart(*position, header->salts);
+    if (first_bytes.empty()) return;
+    const std::lock_guard lock(state_mutex_);
+    rest_ = Rest{*std::move(position), std::move(first_bytes)};
+}
+
+// Not where the WAL was cut off: there the file's change time is not in the past yet.
+void Database::note_rest(const Position& position, const WalIndexHeader& header) {
+    std::optional<Rest> rest;
+    {
+        const std::lock_guard lock(state_mutex_);
+        rest = std::exchange(rest_, std::nullopt);
+    }
+    if (!rest || rest->position != position) return;
+    const auto mode = file_mode();
+    if (!mode) return;
+    // Else a checkpoint may have written later commits to the file.
+    const auto still_holds = [&] { return wal_index_header() == header; };
+    const Status noted = write_rest(store_.path(), RestKind::kAtRest, path_, *rest, *mode, still_holds);
+    if (!noted) log_line("litestream: rest not noted: " + noted.error().message);
 }
 
 // A connection that never did so before draws new salts (wal.c, sqlite3WalFrames): the mark goes with them.
@@ -86,7 +106,7 @@ void Database::on_wal_begins(ByteView header_bytes) {
 
 // Without the mark a kill -9 may cost a generation, and nothing else.
 void Database::mark_restart(const Position& position, const Salts& salts) {
-    if (position.generation.empty()) return;
+    if (position.generation.empty() || salts == Salts{}) return;
     const auto mode = file_mode();
     if (!mode) return;
     const Status marked =

@@ -165,7 +165,7 @@ int lock_for_reset(ShimFile* self, int first, int count, int flags) {
 }
 
 int unlock_after_reset(ShimFile* self, int first, int count, int flags) {
-    self->db().on_restarted();
+    self->db().on_restarted(self->holds_checkpoint ? read_first_bytes(self->below()) : Bytes());
     const int rc = lock_below(self, first, count, flags);
     if (self->shields_reset) {
         self->shields_reset = false;
@@ -203,10 +203,12 @@ int x_shm_lock(sqlite3_file* file, int first, int count, int flags) {
                            : unlock_after_reset(self, first, count, flags);
         }
         // Still under WRITE: what the header says now is what the next holder finds.
-        if (!is_lock && first == kWriteLock) self->db().on_write_unlock();
+        if (!is_lock && first == kWriteLock) self->db().on_write_unlock(read_change(self->region0));
     }
     const int rc = lock_below(self, first, count, flags);
-    if (rc == SQLITE_OK) note_lock(self, first, count, flags);
+    if (rc != SQLITE_OK) return rc;
+    note_lock(self, first, count, flags);
+    if (is_exclusive && is_lock && first == kWriteLock && !is_forked_child()) self->db().on_write_lock();
     return rc;
 }
 

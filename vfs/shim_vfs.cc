@@ -26,6 +26,7 @@ Registry* g_registry = nullptr;
 sqlite3_vfs* g_below = nullptr;
 sqlite3_vfs g_shim = {};
 
+std::atomic<bool> g_is_used = false;
 std::atomic<bool> g_is_forked_child = false;
 thread_local int t_internal_opens = 0;
 
@@ -59,6 +60,7 @@ void open_database(ShimFile* self, const char* name) {
 }
 
 int open_watched(const char* name, sqlite3_file* file, int flags, int* out_flags) {
+    note_use();
     auto* self = new (file) ShimFile{};
     self->read_lock = -1;
     const int rc = g_below->xOpen(g_below, name, self->below(), flags, out_flags);
@@ -104,9 +106,18 @@ int open_wal(ShimFile* main, const char* name, sqlite3_file* file, int flags, in
     return rc;
 }
 
+// A live replica stays read-only in a forked child too, though nothing of ours watches it there.
+int open_in_forked_child(const char* name, sqlite3_file* file, int flags, int* out_flags) {
+    const int rc = g_below->xOpen(g_below, name, file, flags, out_flags);
+    const bool is_replica = rc == SQLITE_OK && is_watched(name, flags) &&
+                            file_exists(AppliedLog::path_in(SegmentStore::path_for(name)));
+    if (is_replica) *out_flags = (*out_flags & ~SQLITE_OPEN_READWRITE) | SQLITE_OPEN_READONLY;
+    return rc;
+}
+
 int x_open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
     file->pMethods = nullptr;
-    if (is_forked_child()) return g_below->xOpen(g_below, name, file, flags, out_flags);
+    if (is_forked_child()) return open_in_forked_child(name, file, flags, out_flags);
     try {
         if (is_watched(name, flags)) return open_watched(name, file, flags, out_flags);
         ShimFile* main = (flags & SQLITE_OPEN_WAL) != 0 && name != nullptr ? main_file_of_wal(name) : nullptr;
@@ -175,7 +186,7 @@ int register_shim_vfs(Registry& registry) {
     g_below = below;
     g_registry = &registry;
     fill_shim(below);
-    ::pthread_atfork(nullptr, nullptr, [] { g_is_forked_child.store(true); });
+    ::pthread_atfork(nullptr, nullptr, [] { g_is_forked_child.store(g_is_used.load()); });
     return sqlite3_vfs_register(&g_shim, 0);
 }
 
@@ -223,6 +234,8 @@ BelowFile open_below(const std::string& path) {
 }
 
 const char* below_vfs_name() { return g_below->zName; }
+
+void note_use() { g_is_used.store(true); }
 
 bool is_forked_child() { return g_is_forked_child.load(std::memory_order_relaxed); }
 

@@ -47,8 +47,11 @@ BelowFile open_below(const std::string& path);
 // The VFS below ours, as sqlite3_open_v2 wants it: for connections that nothing of ours watches.
 const char* below_vfs_name();
 
-// After fork() the child passes through: no capture, no gate (design: locks and threads stay with the
-// parent).
+// Something begins that a forked child cannot go on with: a database is opened, a thread may start.
+void note_use();
+
+// After fork() the child of a process that has used us passes through: no capture, no gate (locks and threads
+// stay with the parent). One that had only loaded us leaves its children as free as itself.
 bool is_forked_child();
 
 }  // namespace litestream

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kCopySize = 48;
 constexpr std::size_t kCopyWords = kCopySize / 4;
+constexpr std::size_t kChangeWord = 8 / 4;
 constexpr std::size_t kBackfillWord = 96 / 4;
 constexpr std::uint32_t kWalIndexVersion = 3007000;
 
@@ -41,7 +42,7 @@ std::optional<WalIndexHeader> read_wal_index_header(const volatile void* region0
     if (sum.s0 != first[10] || sum.s1 != first[11]) return std::nullopt;
 
     WalIndexHeader header;
-    header.change = first[2];
+    header.change = first[kChangeWord];
     header.word_order = bytes[13] != 0 ? WordOrder::kBig : WordOrder::kLittle;
     std::uint16_t page_size = 0;
     std::memcpy(&page_size, bytes.data() + 14, 2);
@@ -51,6 +52,11 @@ std::optional<WalIndexHeader> read_wal_index_header(const volatile void* region0
     header.frame_checksum = {first[6], first[7]};
     std::memcpy(header.salts.data(), bytes.data() + 32, header.salts.size());
     return header;
+}
+
+std::uint32_t read_change(const volatile void* region0) {
+    return __atomic_load_n(static_cast<const volatile std::uint32_t*>(region0) + kChangeWord,
+                           __ATOMIC_RELAXED);
 }
 
 std::uint32_t read_backfilled_frames(const volatile void* region0) {

@@ -27,6 +27,9 @@ struct WalIndexHeader {
 // nullopt: never initialised, or a writer is between the two copies.
 std::optional<WalIndexHeader> read_wal_index_header(const volatile void* region0);
 
+// iChange alone. The caller holds WRITE.
+std::uint32_t read_change(const volatile void* region0);
+
 // nBackfill: frames that checkpoints have copied into the database file.
 std::uint32_t read_backfilled_frames(const volatile void* region0);
 

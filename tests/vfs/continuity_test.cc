@@ -1,5 +1,6 @@
 // Continuity when something happens to the database or its WAL.
 #include "tests/vfs/continuity.h"
+#include "shared/format/path.h"
 
 using namespace litestream;
 using namespace litestream::test;
@@ -10,6 +11,23 @@ constexpr const char* kFileChanged = "the WAL is gone and the database file is n
 constexpr const char* kRestartedUnseen = "the WAL was restarted while nobody captured it";
 constexpr const char* kCheckpointed = "commits were checkpointed by others before they were captured";
 constexpr const char* kShorter = "the WAL ends before the last captured commit (recovered after a crash)";
+
+// A file lies where the segments go.
+class CaptureStop {
+  public:
+    explicit CaptureStop(const SegmentStore& store)
+        : folder_(store.path() + "/" + wal_path(store.generation())) {
+        fs::rename(folder_, folder_ + "-away");
+        REQUIRE(write_file_atomically(folder_, as_bytes("in the way"), 0600));
+    }
+    void end() const {
+        fs::remove(folder_);
+        fs::rename(folder_ + "-away", folder_);
+    }
+
+  private:
+    const std::string folder_;
+};
 
 }  // namespace
 
@@ -184,8 +202,18 @@ TEST_CASE_FIXTURE(Continuity, "others append and checkpoint what was captured: g
     }
 }
 
-TEST_CASE_FIXTURE(Continuity, "others reset the WAL with commits that nobody captured: a new generation") {
+TEST_CASE_FIXTURE(Continuity, "others commit and reset the WAL at once: their commit is captured before") {
+    for (int i = 0; i < 5; ++i) {
+        shell(path, "INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint(TRUNCATE)");
+        check_restore();
+        check_same();
+    }
+}
+
+TEST_CASE_FIXTURE(Continuity, "others reset the WAL while capture cannot store: a new generation") {
+    const CaptureStop stop(store());
     shell(path, "INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint(TRUNCATE)");
+    stop.end();
     check_restore();
     check_new(kCheckpointed);
 }
@@ -193,7 +221,9 @@ TEST_CASE_FIXTURE(Continuity, "others reset the WAL with commits that nobody cap
 TEST_CASE_FIXTURE(Continuity, "others reset the WAL twice within a second: the second generation waits") {
     for (int i = 0; i < 2; ++i) {
         generation_before = generation();
+        const CaptureStop stop(store());
         shell(path, "INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint(TRUNCATE)");
+        stop.end();
         host_registry().find(path)->ring();
         check_restore();
         check_new(kCheckpointed);

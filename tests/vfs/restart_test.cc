@@ -1,4 +1,6 @@
 // The process dies between a restart of the WAL and the capture of what was committed behind it.
+#include <thread>
+
 #include "shared/format/path.h"
 #include "tests/vfs/continuity.h"
 
@@ -52,6 +54,17 @@ TEST_CASE_FIXTURE(Restart, "killed before the first commit behind a clean close 
     die();
     reopen();
     check_same();
+}
+
+TEST_CASE_FIXTURE(Restart,
+                  "a checkpoint of no WAL proves nothing of what others wrote later: a new generation") {
+    close();
+    open();
+    connection->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    close();
+    shell(path, "INSERT INTO t(b) VALUES('foreign')");
+    reopen();
+    check_new("the WAL is gone and the database file is not as a clean close left it");
 }
 
 TEST_CASE_FIXTURE(Restart, "a restart over what was not captured leaves no proof: a new generation") {
