@@ -35,7 +35,11 @@ Status quick_check(const std::string& path, const std::function<bool()>& stop) {
         opened, [](sqlite3* db) { return sqlite3_close(db); });
     if (code != SQLITE_OK) return sqlite_error(code, path + ": cannot be checked: " + sqlite3_errmsg(opened));
     std::function<bool()> asked = stop;
-    if (stop) sqlite3_progress_handler(opened, kStepsPerLook, x_progress, &asked);
+    // An SQLite built with SQLITE_OMIT_PROGRESS_CALLBACK, as better-sqlite3's, has none: the check then runs
+    // to its end.
+    if (stop && sqlite3_api->progress_handler != nullptr) {
+        sqlite3_progress_handler(opened, kStepsPerLook, x_progress, &asked);
+    }
     auto verdict = query_text(opened, "PRAGMA quick_check(1)");
     if (!verdict) return std::move(verdict).error().context(path + ": quick_check");
     if (*verdict == "ok") return {};
