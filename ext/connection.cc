@@ -91,7 +91,7 @@ Result<Target> find_target(const Call& call, int i) {
     }
     if (is_forked_child()) {
         target.why =
-            "this process was forked after the module was loaded: litestream works in the parent only";
+            "this process was forked from one that uses litestream: litestream works in the parent only";
         return target;
     }
     target.database = database_of(connection, target.schema.c_str());

@@ -142,6 +142,7 @@ void HttpService::set_running(std::shared_ptr<Running> next, bool was_stopped) {
 Result<std::shared_ptr<HttpService::Running>> HttpService::listen(const ServeOptions& options) {
     LITESTREAM_ASSIGN(const bool is_loopback, is_loopback_address(options.address));
     LITESTREAM_TRY(check_exposed(options, is_loopback));
+    note_use();
     auto running = std::make_shared<Running>(options, io_, snapshots_, open_);
     const HttpRoutes routes = running->routes(is_loopback && options.token.empty());
     LITESTREAM_ASSIGN(running->http,

@@ -107,6 +107,8 @@ void Connection::terminate() {
     state_ = State::kClosed;
     stop_timer();
     Code ignored;
+    // A forked child may have it open still: the client shall know all the same.
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
     socket_.close(ignored);
     core_->forget(*this);
     const auto stream = std::move(stream_);

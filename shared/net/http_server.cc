@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
@@ -27,6 +29,17 @@ using Code = boost::system::error_code;
 constexpr int kBacklog = 128;
 constexpr int kAcceptsAtOnce = 16;
 constexpr std::int64_t kRetryMs = 100;  // while the process has no descriptor left
+
+// The listener of the latest server, -1 for none: a forked child closes it, or it would hold the port for as
+// long as it lives. Forgotten before it is closed, so that no other file of that number is ever hit.
+std::atomic<int> g_listener = -1;
+
+void close_in_children() {
+    static const int once = ::pthread_atfork(nullptr, nullptr, [] {
+        if (const int descriptor = g_listener.exchange(-1); descriptor >= 0) ::close(descriptor);
+    });
+    (void)once;
+}
 
 void set_option(int descriptor, int level, int name, int value) {
     (void)::setsockopt(descriptor, level, name, &value, sizeof value);
@@ -70,6 +83,8 @@ bool Core::open(File file) {
     Code error;
     if (descriptor >= 0) listener_.assign(descriptor, error);
     if (descriptor < 0 || error) return false;
+    close_in_children();
+    g_listener = descriptor;
     wait();
     return true;
 }
@@ -77,6 +92,8 @@ bool Core::open(File file) {
 // Called once, on the I/O thread. What is queued for a connection finds it closed.
 void Core::shut() {
     Code ignored;
+    int own = listener_.native_handle();
+    g_listener.compare_exchange_strong(own, -1);
     listener_.close(ignored);
     retry_.stop();
     const auto connections = std::exchange(connections_, {});
