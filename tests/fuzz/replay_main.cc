@@ -1,7 +1,12 @@
-// Runs a fuzz target without a fuzzer: on every file of the directories that are named, on each of these
-// files cut at every byte, and on a number of mutations, always the same ones. Small enough to be an ordinary
-// test.
+// Runs a fuzz target without a fuzzer, as an ordinary test: on every file of a directory, on each of these
+// files cut short, and on mutations of it, always the same ones.
+//
+//   replay RUNS DIRECTORY
+//
+// RUNS: as many cuts of a file at most, evenly spread (at every byte of a small one), and as many mutations.
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <random>
 
 #include "shared/base/directory.h"
@@ -12,7 +17,7 @@ using namespace litestream;
 namespace {
 
 constexpr std::uint32_t kSeed = 20240229;
-constexpr int kMutations = 400;
+constexpr std::size_t kMostMutations = 400;
 constexpr std::size_t kMaxFileSize = 64u << 10;
 
 // A heap copy of exactly that size, so that a read past the end is seen.
@@ -21,8 +26,9 @@ void run(const Bytes& bytes) {
     LLVMFuzzerTestOneInput(exact.data(), exact.size());
 }
 
-void run_truncations(const Bytes& whole) {
-    for (std::size_t size = 0; size < whole.size(); size++) {
+void run_truncations(const Bytes& whole, std::size_t runs) {
+    const std::size_t step = std::max<std::size_t>(1, whole.size() / runs);
+    for (std::size_t size = 0; size < whole.size(); size += step) {
         run(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)));
     }
 }
@@ -68,19 +74,21 @@ class Mutator {
     std::mt19937 random_{kSeed};
 };
 
-Status run_file(const std::string& path) {
+Status run_file(const std::string& path, std::size_t runs) {
     LITESTREAM_ASSIGN(const Bytes bytes, read_file(path, kMaxFileSize));
     run(bytes);
-    run_truncations(bytes);
+    run_truncations(bytes, runs);
     Mutator mutator(bytes);
-    for (int i = 0; i < kMutations; i++) run(mutator.next());
+    for (std::size_t i = 0; i < std::min(runs, kMostMutations); i++) run(mutator.next());
     return {};
 }
 
-Status run_directory(const std::string& directory) {
+Status run_directory(const std::string& directory, std::size_t runs) {
     LITESTREAM_ASSIGN(const std::vector<DirectoryEntry> entries, list_directory(directory));
     if (entries.empty()) return bad_input(directory + ": no files");
-    for (const DirectoryEntry& entry : entries) LITESTREAM_TRY(run_file(join_path(directory, entry.name)));
+    for (const DirectoryEntry& entry : entries) {
+        LITESTREAM_TRY(run_file(join_path(directory, entry.name), runs));
+    }
     std::printf("%s: %zu files, seed %u\n", directory.c_str(), entries.size(), kSeed);
     return {};
 }
@@ -88,11 +96,10 @@ Status run_directory(const std::string& directory) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    for (int i = 1; i < argc; i++) {
-        const Status status = run_directory(argv[i]);
-        if (status) continue;
-        std::fprintf(stderr, "%s\n", status.error().message.c_str());
-        return 1;
-    }
-    return argc > 1 ? 0 : 1;
+    const int runs = argc == 3 ? std::atoi(argv[1]) : 0;
+    if (runs <= 0) return 1;
+    const Status status = run_directory(argv[2], static_cast<std::size_t>(runs));
+    if (status) return 0;
+    std::fprintf(stderr, "%s\n", status.error().message.c_str());
+    return 1;
 }

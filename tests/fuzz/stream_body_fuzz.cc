@@ -13,11 +13,12 @@ namespace {
 // The first byte of an input: how what follows is served.
 enum Way : std::uint8_t {
     kSpeaksMessages = 1,   // liblitestream/1, else the records of e6f7c60
-    kNamesPageSize = 2,    // the answer's header, as e6f7c60 always does
     kGoesSilent = 4,       // instead of ending
     kComesInPieces = 8,    // of a few bytes
     kFailsFirstCheck = 16  // of a snapshot that may be torn
 };
+
+constexpr std::uint32_t kPageSize = 512;  // no answer without one is accepted
 
 class BodyWire final : public StreamWire {
   public:
@@ -121,15 +122,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         return std::exchange(fails, false) ? Status(corrupt("torn")) : Status();
     };
     BodyWire wire({data + 1, size - 1}, way);
-    StreamContext context{wire,
-                          source,
-                          feed,
-                          (way & kNamesPageSize) != 0 ? 512u : 0u,
-                          0,
-                          [](const std::function<void(StreamProgress&)>& change) {
-                              StreamProgress progress;
-                              change(progress);
-                          }};
+    StreamContext context{
+        wire, source, feed, kPageSize, 0, [](const std::function<void(StreamProgress&)>& change) {
+            StreamProgress progress;
+            change(progress);
+        }};
 
     const Error end =
         (way & kSpeaksMessages) != 0 ? MessageFollower(context).run() : RecordFollower(context).run();
