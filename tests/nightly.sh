@@ -1,0 +1,87 @@
+#!/bin/sh
+# What a test run has no time for, at low priority: random kills, live replicas under fire, the simulator, and every
+# fuzz target, each for its share of the minutes. Ends with a table of figures.
+#
+#   sh tests/nightly.sh [MINUTES [BUILD [FUZZ_BUILD]]]      60, build, build-fuzz
+#
+# Exit status 0: nothing was found. What is not there (an unbuilt target, no fuzz build: see tests/README.md) is said
+# in the table and found nothing. Logs, and the inputs that broke a fuzz target, stay in the folder that is named at
+# the end, if there were any findings.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+minutes=${1:-60}
+build=${2:-build}
+fuzz_build=${3:-build-fuzz}
+case $minutes in '' | *[!0-9]* | 0) echo "usage: sh tests/nightly.sh [MINUTES [BUILD [FUZZ_BUILD]]]" >&2; exit 2 ;; esac
+
+logs=$(mktemp -d "${TMPDIR:-/tmp}/litestream-nightly.XXXXXX") || exit 2
+mkdir "$logs/tmp" "$logs/corpus"
+export TMPDIR="$logs/tmp" PYTHONDONTWRITEBYTECODE=1
+seed=$(date +%s)
+failures=0
+: >"$logs/table"
+
+# A scenario gets a quarter of the time, the fuzz targets share what is left.
+share=$((minutes * 60 / 4))
+
+row() { printf '%-24s %-8s %s\n' "$1" "$2" "$3" | tee -a "$logs/table"; }
+
+run() {  # name, what the row shows of the log (a pattern), command...
+    name=$1 pattern=$2; shift 2
+    # Twice the time and a bit: set-up and the checks at the end are not counted.
+    if timeout -k 10 $((share * 2 + 600)) nice -n 19 "$@" >"$logs/$name.log" 2>&1 </dev/null; then outcome=ok
+    else outcome=FAILED; failures=$((failures + 1)); fi
+    figures=$(grep -E "$pattern" "$logs/$name.log" | tail -n 6 | tr '\n' ';')
+    [ "$outcome" = ok ] || figures="$figures $(tail -n 1 "$logs/$name.log")"
+    row "$name" "$outcome" "$figures"
+}
+
+run_if() {  # a file that has to be there, then as run
+    needed=$1; shift
+    if [ -e "$needed" ]; then run "$@"; else row "$1" absent "no $needed"; fi
+}
+
+# --- Scenarios ---------------------------------------------------------------------------------------
+
+module=$build/ext/liblitestream.so
+injector=$build/tests/scenario/libfault-injector.so
+scenario() { echo "tests/scenario/$1.py"; }
+
+run_if "$module" kill_points 'named points|deaths|to their end' \
+    /usr/bin/python3 "$(scenario kill_points)" "$module" "$injector" --seconds "$share" --seed "$seed"
+run_if "$module" live_replicas 'transactions|^replica' \
+    /usr/bin/python3 "$(scenario live_replicas)" "$module" "$share" "$seed"
+if [ -e "$(scenario simulator)" ]; then
+    run simulator 'seed|steps|found' \
+        /usr/bin/python3 "$(scenario simulator)" "$build/tests/scenario/sim-worker" --seconds "$share" --seed "$seed"
+else
+    run_if "$build/tests/scenario/simulator" simulator 'seed|steps|found' \
+        "$build/tests/scenario/simulator" --seconds "$share" --seed "$seed"
+fi
+
+# --- Fuzz targets ------------------------------------------------------------------------------------
+
+fuzz() {  # target
+    mkdir "$logs/corpus/$1"
+    run "fuzz-$1" 'stat::number_of_executed_units|stat::new_units_added|SUMMARY' \
+        "$fuzz_build/tests/fuzz/fuzz-$1" -seed="$seed" -max_total_time="$each" -print_final_stats=1 -rss_limit_mb=2048 \
+        -timeout=20 -artifact_prefix="$logs/$1-" "$logs/corpus/$1" "tests/fuzz/corpus/$1"
+}
+
+count=$(ls tests/fuzz/corpus | wc -l)
+each=$((share / count > 10 ? share / count : 10))
+for target in $(ls tests/fuzz/corpus); do
+    if [ -x "$fuzz_build/tests/fuzz/fuzz-$target" ]; then fuzz "$target"
+    else row "fuzz-$target" absent "no $fuzz_build/tests/fuzz/fuzz-$target"; fi
+done
+
+# --- The table ---------------------------------------------------------------------------------------
+
+printf '\n== %s minutes, seed %s\n' "$minutes" "$seed"
+cat "$logs/table"
+if [ "$failures" -gt 0 ]; then
+    echo "$failures failed; logs are in $logs"
+    exit 1
+fi
+rm -rf "$logs"
