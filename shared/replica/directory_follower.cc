@@ -72,7 +72,8 @@ Status DirectoryFollower::choose(const std::vector<std::string>& names) {
     }
     const Generation& generation = generations[*chosen];
     if (generation.name != current) LITESTREAM_TRY(take_snapshot(generation));
-    names_ = names;
+    // A folder without a file yet may be the next generation: its name stays a new one until it has some.
+    if (generations.size() == names.size()) names_ = names;
     return {};
 }
 

@@ -180,6 +180,23 @@ TEST_CASE("a new generation is gone over to once it has a snapshot") {
     CHECK(follower.store.generations() == std::vector<std::string>{kSecond});
 }
 
+TEST_CASE("a new generation that had no file yet when it was seen first is gone over to") {
+    Follower follower;
+    ReplicaBuilder first = follower.builder(kFirst);
+    first.publish_snapshot();
+    CHECK(follower.moves());
+    const std::string folder = Url::parse(follower.files.url())->path + "/" + generation_path(kSecond);
+    REQUIRE(make_directories(folder, 0700));
+    CHECK(!follower.moves());
+
+    ReplicaBuilder second = follower.builder(kSecond, Trailers::kYes, kFirst);
+    second.publish_snapshot();
+    commit_and_publish(second, 9);
+    CHECK(follower.moves());
+
+    CHECK(follower.shows(second));
+}
+
 TEST_CASE("a snapshot that does not know its checksum is restored to the end") {
     Follower follower;
     ReplicaBuilder replica = follower.builder(kFirst);
