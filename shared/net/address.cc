@@ -153,6 +153,16 @@ bool is_loopback_host(const std::string& host) {
     return endpoints && endpoints->front().is_loopback();
 }
 
+bool is_near_host(const std::string& host) {
+    if (is_loopback_host(host)) return true;
+    const auto endpoints = look_up(host, "80", Lookup::kNumericOnly);
+    if (!endpoints) return false;
+    const std::string address = endpoints->front().to_string();
+    const auto is_in = [&](const char* network) { return address.starts_with(network); };
+    // The last one is AWS's for its own services; it is routed nowhere else.
+    return is_in("169.254.") || is_in("[fe80:") || is_in("[fd00:ec2:");
+}
+
 Result<bool> is_loopback_address(const std::string& address) {
     LITESTREAM_ASSIGN(const std::vector<Endpoint> endpoints, listen_endpoints(address));
     return std::all_of(endpoints.begin(), endpoints.end(), [](const Endpoint& e) { return e.is_loopback(); });

@@ -37,5 +37,7 @@ Result<std::vector<Endpoint>> look_up(const std::string& host, const std::string
 
 // Of a host as in a URL, without asking anybody: localhost, 127.0.0.0/8, ::1.
 bool is_loopback_host(const std::string& host);
+// Loopback, or link-local, where a machine asks who it is: nothing of that is meant for a proxy.
+bool is_near_host(const std::string& host);
 
 }  // namespace litestream

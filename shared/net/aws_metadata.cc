@@ -150,16 +150,6 @@ Result<std::string> instance_role(HttpTransport& transport, HttpRequestSpec requ
     return role;
 }
 
-bool is_near(const std::string& host) {
-    if (is_loopback_host(host)) return true;
-    const auto endpoints = look_up(host, "80", Lookup::kNumericOnly);
-    if (!endpoints) return false;
-    const std::string address = endpoints->front().to_string();
-    // The last one is AWS's for its own services; it is routed nowhere else.
-    const auto is_in = [&](const char* network) { return address.starts_with(network); };
-    return is_in("169.254.") || is_in("[fe80:") || is_in("[fd00:ec2:");
-}
-
 }  // namespace
 
 bool is_visible(std::string_view text, std::size_t limit_bytes) {
@@ -170,7 +160,7 @@ bool is_visible(std::string_view text, std::size_t limit_bytes) {
 Status check_metadata_url(const std::string& url, const std::string& variable) {
     const auto parsed = Url::parse(url);
     if (!parsed || parsed->host.empty()) return Error{ErrorCode::kAuth, variable + " is no URL"};
-    if (parsed->scheme == "https" || (parsed->scheme == "http" && is_near(parsed->host))) return {};
+    if (parsed->scheme == "https" || (parsed->scheme == "http" && is_near_host(parsed->host))) return {};
     return Error{ErrorCode::kAuth, variable + " must be https, or http to a loopback or link-local address"};
 }
 

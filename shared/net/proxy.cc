@@ -123,7 +123,7 @@ Result<std::optional<Proxy>> parse_proxy(const Setting& setting) {
 }  // namespace
 
 Result<std::optional<Proxy>> proxy_for(const Url& url, const Environment& environment) {
-    if (is_loopback_host(url.host)) return std::optional<Proxy>();
+    if (is_near_host(url.host)) return std::optional<Proxy>();
     const Setting setting =
         url.scheme == "https"
             ? first_set(environment, {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})

@@ -63,8 +63,8 @@ TEST_CASE("no_proxy takes hosts out") {
     CHECK_FALSE(is_direct("example.com", ",, ,"));
 }
 
-TEST_CASE("loopback is never reached through a proxy") {
-    for (const char* host : {"localhost", "127.0.0.1", "[::1]"}) {
+TEST_CASE("loopback and link-local are never reached through a proxy") {
+    for (const char* host : {"localhost", "127.0.0.1", "[::1]", "169.254.169.254", "[fd00:ec2::254]"}) {
         CHECK(proxy("http", host, {{"all_proxy", "p:1"}}) == "");
     }
 }
