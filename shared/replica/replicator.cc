@@ -39,6 +39,7 @@ Replicator::Replicator(ReplicatorOptions options, std::unique_ptr<ReplicaClient>
 
 Replicator::~Replicator() {
     stopping_.store(true);
+    client_->cancel();  // what waits for a slow store
     store_.unsubscribe(subscription_);
     // job_, destroyed first of the members, waits for the work at hand, which may still wake it.
 }
