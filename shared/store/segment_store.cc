@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "shared/base/log.h"
 #include "shared/format/path.h"
 
 namespace litestream {
@@ -75,14 +76,14 @@ Status SegmentStore::begin_generation(const std::string& generation, const std::
 Status SegmentStore::begin_index(std::uint64_t index, ByteView wal_header) {
     const std::string generation = this->generation();
     LITESTREAM_TRY(make_folder(index_path(generation, index)));
-    // A header left by an attempt that failed behind it says the same bytes or belongs to nothing.
+    // A header left by an attempt that failed behind it says the same bytes or belongs to nothing. It goes
+    // once the new one is whole: segments of the index may be there already.
     const std::string path = full(segment_path(generation, index, 0));
-    LITESTREAM_TRY(remove_file(path));
     LITESTREAM_ASSIGN(TempFile file, TempFile::create(path, ".tmp", file_mode_));
     PayloadWriter payload([&file](ByteView bytes) { return file.file().write(bytes); });
     LITESTREAM_TRY(payload.write(wal_header));
     LITESTREAM_TRY(payload.finish(nullptr));
-    LITESTREAM_TRY(file.publish(Durability::kNone, Replace::kNever));
+    LITESTREAM_TRY(file.publish(Durability::kNone, Replace::kAllowed));
     SegmentRef segment{generation, index, 0, kWalHeaderSize, kBlock, 0};
     const std::lock_guard lock(mutex_);
     segment.generation_no = generation_no_;
@@ -118,8 +119,11 @@ Status SegmentStore::publish_file(const Trailer& trailer, std::uint64_t size_byt
     const std::uint64_t disk_bytes = (size_bytes + kBlock - 1) / kBlock * kBlock;
     publish({trailer.generation, trailer.index, trailer.start_offset, trailer.end_offset, disk_bytes, 0},
             &trailer);
-    // The position file is information for people and for Litestream: the segment counts without it.
-    return write_position({trailer.generation, trailer.index, trailer.start_offset});
+    // The position file is information for people and for Litestream: the segment counts without it, and
+    // whoever stored it must not store it again.
+    const Status noted = write_position({trailer.generation, trailer.index, trailer.start_offset});
+    if (!noted) log_line("litestream: " + noted.error().message);
+    return {};
 }
 
 void SegmentStore::publish(const SegmentRef& segment, const Trailer* trailer) {

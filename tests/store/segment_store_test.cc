@@ -63,6 +63,32 @@ std::uint64_t at(std::uint64_t frame) { return wal_size(frame, kPageSize); }
 
 }  // namespace
 
+TEST_CASE_FIXTURE(Fixture, "a segment counts also where the position file cannot be written") {
+    generation(kFirst);
+    index(0);
+    std::filesystem::remove(store.path() + "/position");
+    REQUIRE(make_directories(store.path() + "/position/in-the-way", 0700));
+
+    segment(0, 1, 2);
+
+    CHECK(store.end() == Position{kFirst, 0, at(2)});
+    CHECK(starts_after({kFirst, 0, at(0)}) == std::vector<std::uint64_t>{at(0)});
+}
+
+TEST_CASE_FIXTURE(Fixture, "an index keeps its header where a new one cannot be written") {
+    generation(kFirst);
+    index(0);
+    segment(0, 1, 2);
+    const std::string header = store.path() + "/" + segment_path(kFirst, 0, 0);
+    REQUIRE(make_directories(header + ".tmp", 0700));
+    WalHeader again;
+    again.page_size = kPageSize;
+
+    CHECK_FALSE(store.begin_index(0, again.encode()));
+
+    CHECK(file_exists(header));
+}
+
 TEST_CASE_FIXTURE(Fixture, "segments come in order, of one index at a time") {
     generation(kFirst);
     index(0);
