@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "shared/base/scheduler.h"
@@ -124,6 +125,7 @@ class Replicator {
     bool has_snapshot_ = false;  // of the position's generation, and everything from there to the position
     std::optional<LastSnapshot> last_snapshot_;
     std::optional<Gap> gap_;
+    std::set<std::string> given_up_;  // older generations whose last segments ended in a gap
     bool retention_due_ = true;
     std::int64_t retention_not_before_ms_ = 0;
     BackOff sync_back_off_;

@@ -84,7 +84,7 @@ Status Replicator::find_position(const std::string& generation) {
 // first, so that each can still be restored.
 Result<bool> Replicator::find_backlog(const std::string& generation) {
     for (const std::string& before : store_.generations()) {
-        if (before == generation) continue;
+        if (before == generation || given_up_.contains(before)) continue;
         LITESTREAM_ASSIGN(const Held held, held_of(*client_, before));
         if (!held.is_restorable || store_.segments_after(held.end, 1).empty()) continue;
         gap_.reset();
@@ -128,6 +128,7 @@ void Replicator::found_gap(const Position& at, std::uint64_t snapshot_index, con
     log_line("litestream: " + client_->url() + ": " + lost);
     record("replica_gap", lost);
     gap_ = Gap{at, snapshot_index, reason};
+    if (at.generation != store_.generation()) given_up_.insert(at.generation);
     has_snapshot_ = false;
     // The next snapshot has to wait for an index that may be long in coming.
     const Position end = store_.end();

@@ -180,4 +180,22 @@ TEST_CASE_FIXTURE(Unreachable, "a damaged segment of an older generation is left
     CHECK(files.restore_position(last_there).database == site.primary.state(last_there));
 }
 
+TEST_CASE_FIXTURE(Unreachable, "a damaged older generation does not come back with the next error") {
+    damage(site.primary.commit());
+    site.primary.begin_generation(kNext);
+    const Position next = site.primary.commit();
+    reach_again();
+    site.flush();
+
+    site.fail("publish");
+    site.commit_in_next_index();
+    site.replicator().sync_now();
+    until([this] { return site.status().state == "retrying"; });
+    site.commit_in_next_index();
+    reach_again();
+    site.flush();
+
+    CHECK(site.check_restores_from(next) == 3);
+}
+
 }  // namespace litestream
