@@ -129,8 +129,10 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
     if (!store.promised().empty() && life_.end.before(store.promised())) {
         return "a replica has commits that are not here any more (power loss)";
     }
-    const bool is_as_closed =
-        evidence.wal_was_empty && evidence.closed_cleanly && evidence.closed_at == life_.end;
+    // As long as the file is as the close left it, no checkpoint has written to it, and without one no WAL is
+    // begun anew: a WAL that is there began right behind that close.
+    const bool fits_close = evidence.closed_cleanly && evidence.closed_at == life_.end;
+    const bool is_as_closed = evidence.wal_was_empty && fits_close;
     if (store.was_streamed_before_boot() && !is_as_closed) {
         return "live replicas may have commits that are not here any more (the machine was started again)";
     }
@@ -139,7 +141,8 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
         word_order_ = header.word_order;
         return std::nullopt;  // continue_life() compares our last frame
     }
-    if (is_begun_behind_end(header)) return begin_behind(header);
+    const bool is_behind_close = fits_close && !evidence.wal_was_empty;
+    if (is_behind_close || is_begun_behind_end(header)) return begin_behind(header);
     const bool is_at_rest = evidence.rested_at == life_.end;
     if (is_as_closed || is_at_rest) {
         life_.change = 0;  // the wal-index was new: it counts all commits since
