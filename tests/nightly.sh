@@ -1,19 +1,21 @@
 #!/bin/sh
-# What a test run has no time for, at low priority: random kills, live replicas under fire, the simulator, and every
-# fuzz target, each for its share of the minutes. Ends with a table of figures.
+# What a test run has no time for, at low priority: random kills, live replicas under fire, the simulator, and
+# every fuzz target, each for its share of the minutes. Ends with a table of figures.
 #
 #   sh tests/nightly.sh [MINUTES [BUILD [FUZZ_BUILD]]]      60, build, build-fuzz
 #
-# Exit status 0: nothing was found. What is not there (an unbuilt target, no fuzz build: see tests/README.md) is said
-# in the table and found nothing. Logs, and the inputs that broke a fuzz target, stay in the folder that is named at
-# the end, if there were any findings.
+# Exit status 0: nothing was found. What is not there (an unbuilt target, no fuzz build: see tests/README.md)
+# is said in the table. If there were findings, the logs and the inputs that broke a target stay in the folder
+# that is named at the end.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
 minutes=${1:-60}
 build=${2:-build}
 fuzz_build=${3:-build-fuzz}
-case $minutes in '' | *[!0-9]* | 0) echo "usage: sh tests/nightly.sh [MINUTES [BUILD [FUZZ_BUILD]]]" >&2; exit 2 ;; esac
+case $minutes in
+    '' | *[!0-9]* | 0) echo "usage: sh tests/nightly.sh [MINUTES [BUILD [FUZZ_BUILD]]]" >&2; exit 2 ;;
+esac
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/litestream-nightly.XXXXXX") || exit 2
 mkdir "$logs/tmp" "$logs/corpus"
@@ -52,21 +54,17 @@ run_if "$module" kill_points 'named points|deaths|to their end' \
     /usr/bin/python3 "$(scenario kill_points)" "$module" "$injector" --seconds "$share" --seed "$seed"
 run_if "$module" live_replicas 'transactions|^replica' \
     /usr/bin/python3 "$(scenario live_replicas)" "$module" "$share" "$seed"
-if [ -e "$(scenario simulator)" ]; then
-    run simulator 'seed|steps|found' \
-        /usr/bin/python3 "$(scenario simulator)" "$build/tests/scenario/sim-worker" --seconds "$share" --seed "$seed"
-else
-    run_if "$build/tests/scenario/simulator" simulator 'seed|steps|found' \
-        "$build/tests/scenario/simulator" --seconds "$share" --seed "$seed"
-fi
+worker=$build/tests/scenario/sim-worker
+run_if "$worker" simulator 'seed|steps|found' \
+    /usr/bin/python3 "$(scenario simulator)" "$worker" --seconds "$share" --seed "$seed"
 
 # --- Fuzz targets ------------------------------------------------------------------------------------
 
 fuzz() {  # target
     mkdir "$logs/corpus/$1"
     run "fuzz-$1" 'stat::number_of_executed_units|stat::new_units_added|SUMMARY' \
-        "$fuzz_build/tests/fuzz/fuzz-$1" -seed="$seed" -max_total_time="$each" -print_final_stats=1 -rss_limit_mb=2048 \
-        -timeout=20 -artifact_prefix="$logs/$1-" "$logs/corpus/$1" "tests/fuzz/corpus/$1"
+        "$fuzz_build/tests/fuzz/fuzz-$1" -seed="$seed" -max_total_time="$each" -print_final_stats=1 \
+        -rss_limit_mb=2048 -timeout=20 -artifact_prefix="$logs/$1-" "$logs/corpus/$1" "tests/fuzz/corpus/$1"
 }
 
 count=$(ls tests/fuzz/corpus | wc -l)

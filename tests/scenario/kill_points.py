@@ -58,6 +58,8 @@ PRIMARY = [
           META + "/*1/0000000000000000.wal.lz4"),
     Point("before the first segment of a new index", "checkpoint", "before", "rename",
           META + "/*1/*20.wal.lz4"),
+    Point("before the first segment behind a clean close", "reopen", "before", "create",
+          META + "/*1/*20.wal.lz4.tmp", 1, RESTART),
     Point("after the first segment of a new index", "checkpoint", "after", "rename",
           META + "/*1/*20.wal.lz4"),
     Point("before the last close writes the database", "close", "before", "write", "app.db"),
@@ -175,6 +177,14 @@ def die_in_close(site, point):
     return shell
 
 
+def die_reopened(site, point):
+    site.begin().quit()
+    site.arm(point)
+    shell = site.open()
+    site.write(shell, 2)
+    return shell
+
+
 def die_in_snapshot(site, point):
     shell = site.begin()
     shell.ask("PRAGMA wal_checkpoint(TRUNCATE);")
@@ -194,7 +204,7 @@ def die_in_retention(site, point):
 
 
 PROVOKERS = {"first": die_first, "rows": die_in_rows, "checkpoint": die_in_checkpoint, "close": die_in_close,
-             "snapshot": die_in_snapshot}
+             "reopen": die_reopened, "snapshot": die_in_snapshot}
 
 
 def run_primary(site, point):

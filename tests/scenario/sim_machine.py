@@ -34,6 +34,7 @@ class Machine:
         self.worker, self.log, self.log_read = worker, self.root + ".log", 0
         self.process = None
         self.is_open = False  # connection `a`
+        self.clock_ms = 0  # ahead of the true time
         self.boots = 0
         self.write_boot_id()
 
@@ -109,6 +110,9 @@ class Machine:
             process.kill()
             process.wait()
             fail(f"{self.name}: does not end within {DEADLINE_S} s")
+
+    def set_clock(self):
+        self.ask(f"disk clock {self.clock_ms}")
 
     def kill(self):
         try:

@@ -158,9 +158,12 @@ def lose_replica(sim):
 
 
 def jump_clock(sim):
-    for machine in filter(None, (sim.primary, sim.live)):
+    """Never back where a directory is followed: only times tell what is newest there if a generation never came."""
+    for machine in sim.machines():
+        forth = sim.draw.randint(0, 3 * DAY_MS)
+        machine.clock_ms = machine.clock_ms + forth if sim.follows_directory else forth - 2 * DAY_MS
         if machine.process:
-            machine.ask(f"disk clock {sim.draw.choice([0, sim.draw.randint(-2 * DAY_MS, 3 * DAY_MS)])}")
+            machine.set_clock()
 
 
 # --- What goes wrong with the live replica ---

@@ -7,7 +7,7 @@ One seed draws commits, spills, rollbacks, savepoints, checkpoints, VACUUM, clos
     disk full, I/O error   database, WAL, meta directory, replica directory; of the live replica: all its files
     network                between primary and live replica, if that follows by HTTP (fault_proxy.py: how)
     replica outage         no call on its directory succeeds
-    clock                  jumps by days, both ways
+    clock                  jumps by days, of each machine its own
     foreign write          by a program without the VFS, while nobody has the database open
 
 The oracle knows the database after each transaction that was tried. After a death what was acknowledged is there;
@@ -15,7 +15,7 @@ after a power loss what was synced, and whole transactions only. The live replic
 At quiet points all faults end: then sim_check.py tells what has to hold.
 
 Usage: simulator.py WORKER [--seed N] [--steps M] [--seconds S] [--keep]
-Without a seed: 1, 2, ... for half of the time (60 s), then new ones. A seed draws the same again; how threads
+Without a seed: 1, 2, ... for half of the time (45 s), then new ones. A seed draws the same again; how threads
 interleave it does not say.
 """
 import argparse
@@ -33,7 +33,7 @@ from sim_machine import Died, Machine, Oracle, content_of
 from stock_shell import fail, quoted
 
 STEPS = 80
-SECONDS = 60
+SECONDS = 45
 QUIET_EVERY = 30
 SCHEMA = ("CREATE TABLE step(n); INSERT INTO step VALUES(0); "
           "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE INDEX i ON t(a);")
@@ -46,6 +46,7 @@ class Simulation:
         self.primary = Machine(scratch, "primary", worker)
         self.live = Machine(scratch, "live", worker) if self.draw.random() < 0.6 else None
         self.proxy = FaultProxy(0, seed) if self.live and self.draw.random() < 0.7 else None
+        self.follows_directory = self.live is not None and self.proxy is None
         self.keeps_all = self.draw.random() < 0.5
         self.oracle = Oracle(SCHEMA)
         self.number = self.durable = 0  # the state now; the newest that no power loss can take
@@ -62,6 +63,9 @@ class Simulation:
         self.is_last = False
         self.restores, self.moves, self.reasons = 0, {}, {}
 
+    def machines(self):
+        return [machine for machine in (self.primary, self.live) if machine]
+
     def run_all(self, steps):
         self.begin()
         check(self)
@@ -74,7 +78,8 @@ class Simulation:
 
     def begin(self):
         page_size = self.draw.choice([512, 1024, 4096, 4096, 32768])
-        options = f'{{"sync_interval":{self.draw.choice(["0", "0.02"])},"retention":"{"0s" if self.keeps_all else "24h"}"}}'
+        retention = "0s" if self.keeps_all else "24h"
+        options = f'{{"sync_interval":{self.draw.choice(["0", "0.02"])},"retention":"{retention}"}}'
         self.primary.start()
         self.primary.ask(f"open a {self.primary.path}")
         self.primary.ask(f"sql a PRAGMA page_size={page_size}; PRAGMA auto_vacuum={self.draw.randrange(3)}; "
@@ -128,6 +133,7 @@ class Simulation:
     def prepare(self, machine, is_to_die):
         if not machine.process:
             machine.start()
+        machine.set_clock()
         machine.ask("disk calm")
         if is_to_die:
             machine.ask(f"disk fault 0 {sim_moves.CHANGES} /db/ {self.draw.randint(0, 30)} 1")
@@ -226,10 +232,6 @@ class Simulation:
             self.proxy.is_calm = False
 
 
-def machines_of(simulation):
-    return [machine for machine in (simulation.primary, simulation.live) if machine] if simulation else []
-
-
 def simulate(seed, steps, worker, keep):
     scratch = tempfile.mkdtemp(prefix="simulator-")
     simulation = None
@@ -238,11 +240,11 @@ def simulate(seed, steps, worker, keep):
         simulation = Simulation(seed, os.path.realpath(scratch), worker)
         simulation.run_all(steps)
     except BaseException as error:
-        words = [machine.last_words() for machine in machines_of(simulation)]
+        words = [machine.last_words() for machine in simulation.machines()] if simulation else []
         print(*words, f"seed {seed}, {steps} steps: {error!r}", sep="\n", flush=True)
         raise
     finally:
-        for machine in machines_of(simulation):
+        for machine in simulation.machines() if simulation else []:
             machine.destroy()
         if keep:
             print(f"kept: {scratch}")
