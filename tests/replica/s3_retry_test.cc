@@ -47,7 +47,8 @@ TEST_CASE("what may heal is tried again") {
                                        {429, "TooManyRequests"},
                                        {400, "RequestTimeout"},
                                        {409, "ConditionalRequestConflict"}}) {
-        CAPTURE(code);
+        const std::string name = code;
+        CAPTURE(name);
         FakeStore store;
         store.plan(refusal("PUT", status, code, 4));
 
