@@ -103,6 +103,7 @@ SegmentStore::Draft::Draft(SegmentStore& store, TempFile file)
 }
 
 Result<SegmentStore::Draft> SegmentStore::draft_segment(std::uint64_t index, std::uint64_t start_offset) {
+    LITESTREAM_TRY(open_position_file());  // what is in its way is said before anything is stored
     const std::string path = full(segment_path(generation(), index, start_offset));
     LITESTREAM_ASSIGN(TempFile file, TempFile::create(path, ".tmp", file_mode_));
     return Draft(*this, std::move(file));
@@ -147,11 +148,14 @@ void SegmentStore::publish(const SegmentRef& segment, const Trailer* trailer) {
 }
 
 // Always 51 bytes, so that rewriting them in place is one write.
+Status SegmentStore::open_position_file() {
+    if (position_file_.is_open()) return {};
+    LITESTREAM_ASSIGN(position_file_, File::open(full("position"), O_WRONLY | O_CREAT, file_mode_));
+    return position_file_.truncate(kPositionTextSize + 1);
+}
+
 Status SegmentStore::write_position(const Position& start) {
-    if (!position_file_.is_open()) {
-        LITESTREAM_ASSIGN(position_file_, File::open(full("position"), O_WRONLY | O_CREAT, file_mode_));
-        LITESTREAM_TRY(position_file_.truncate(kPositionTextSize + 1));
-    }
+    LITESTREAM_TRY(open_position_file());
     return position_file_.write_at(0, as_bytes(start.to_string() + "\n"));
 }
 

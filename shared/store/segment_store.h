@@ -175,6 +175,7 @@ class SegmentStore {
     // These two with mutex_ held.
     bool may_trim(const SegmentRef& oldest) const;
     bool is_passed_by_all(const SegmentRef& segment) const;
+    Status open_position_file();
     Status write_position(const Position& start);
     Status make_folder(const std::string& relative);
     Status check_folder(const std::string& relative) const;

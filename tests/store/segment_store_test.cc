@@ -63,18 +63,6 @@ std::uint64_t at(std::uint64_t frame) { return wal_size(frame, kPageSize); }
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "a segment counts also where the position file cannot be written") {
-    generation(kFirst);
-    index(0);
-    std::filesystem::remove(store.path() + "/position");
-    REQUIRE(make_directories(store.path() + "/position/in-the-way", 0700));
-
-    segment(0, 1, 2);
-
-    CHECK(store.end() == Position{kFirst, 0, at(2)});
-    CHECK(starts_after({kFirst, 0, at(0)}) == std::vector<std::uint64_t>{at(0)});
-}
-
 TEST_CASE_FIXTURE(Fixture, "an index keeps its header where a new one cannot be written") {
     generation(kFirst);
     index(0);
