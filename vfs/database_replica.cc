@@ -39,10 +39,12 @@ Status Database::begin_replica() {
     return {};
 }
 
-// The clean-close record goes first: without it, nothing can take the segments of the old primary for the
+// The proofs of a primary go first: without them, nothing can take the segments of the old primary for the
 // predecessors of what is written here.
 Status Database::end_replica(const std::string& reason) {
-    LITESTREAM_TRY(remove_file(join_path(store_.path(), "clean-close")));
+    for (const char* proof : {"clean-close", "at-rest", "restarted"}) {
+        LITESTREAM_TRY(remove_file(join_path(store_.path(), proof)));
+    }
     LITESTREAM_TRY(remove_file(AppliedLog::path_in(store_.path())));
     LITESTREAM_TRY(sync_directory(store_.path()));
     const std::lock_guard lock(state_mutex_);
