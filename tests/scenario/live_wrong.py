@@ -13,7 +13,7 @@ import threading
 
 from live_pair import (check_level, check_read_only, check_writable, follow_sql, free_port, open_primary,
                        open_replica, open_shell, run_parts, serve)
-from stock_shell import expect, expect_in, fail, quoted
+from stock_shell import expect, expect_in, fail, quoted, wait_until
 
 SHORT = '{"timeout":"700ms"}'
 STREAM_HEAD = (b"HTTP/1.1 200 OK\r\nLitestream-Page-Size: 4096\r\n"
@@ -240,7 +240,7 @@ def page_size(kept, directory):
               other.refusal(follow_sql(url, '{"replace":true}')))
     expect("its content", other.dump(), dump)
     check_writable(other)
-    expect("its role", other.status()["role"], "primary")
+    wait_until("it is captured again", lambda: other.status()["role"] == "primary")
 
 
 def with_replicas(kept, directory):
