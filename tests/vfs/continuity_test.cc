@@ -12,6 +12,10 @@ constexpr const char* kRestartedUnseen = "the WAL was restarted while nobody cap
 constexpr const char* kCheckpointed = "commits were checkpointed by others before they were captured";
 constexpr const char* kShorter = "the WAL ends before the last captured commit (recovered after a crash)";
 
+// The time is for a lock that capture has while it tries to store.
+constexpr const char* kCommitAndReset =
+    "PRAGMA busy_timeout=20000; INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint(TRUNCATE)";
+
 // A file lies where the segments go.
 class CaptureStop {
   public:
@@ -212,7 +216,7 @@ TEST_CASE_FIXTURE(Continuity, "others commit and reset the WAL at once: their co
 
 TEST_CASE_FIXTURE(Continuity, "others reset the WAL while capture cannot store: a new generation") {
     const CaptureStop stop(store());
-    shell(path, "INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint(TRUNCATE)");
+    shell(path, kCommitAndReset);
     stop.end();
     check_restore();
     check_new(kCheckpointed);
@@ -222,7 +226,7 @@ TEST_CASE_FIXTURE(Continuity, "others reset the WAL twice within a second: the s
     for (int i = 0; i < 2; ++i) {
         generation_before = generation();
         const CaptureStop stop(store());
-        shell(path, "INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint(TRUNCATE)");
+        shell(path, kCommitAndReset);
         stop.end();
         host_registry().find(path)->ring();
         check_restore();
