@@ -129,10 +129,7 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
     if (!store.promised().empty() && life_.end.before(store.promised())) {
         return "a replica has commits that are not here any more (power loss)";
     }
-    // As long as the file is as the close left it, no checkpoint has written to it, and without one no WAL is
-    // begun anew: a WAL that is there began right behind that close.
-    const bool fits_close = evidence.closed_cleanly && evidence.closed_at == life_.end;
-    const bool is_as_closed = evidence.wal_was_empty && fits_close;
+    const bool is_as_closed = evidence.wal_was_empty && evidence.closed_at == life_.end;
     if (store.was_streamed_before_boot() && !is_as_closed) {
         return "live replicas may have commits that are not here any more (the machine was started again)";
     }
@@ -141,25 +138,25 @@ std::optional<std::string> Capture::cannot_continue(const WalIndexHeader& header
         word_order_ = header.word_order;
         return std::nullopt;  // continue_life() compares our last frame
     }
-    const bool is_behind_close = fits_close && !evidence.wal_was_empty;
-    if (is_behind_close || is_begun_behind_end(header)) return begin_behind(header);
+    const auto restarted = read_wal_mark(store.path(), WalMarkKind::kRestarted);
+    if (is_begun_behind_end(restarted, header) || is_begun_behind_end(evidence.begun, header)) {
+        return begin_behind(header);
+    }
     const bool is_at_rest = evidence.rested_at == life_.end;
     if (is_as_closed || is_at_rest) {
         life_.change = 0;  // the wal-index was new: it counts all commits since
         return std::nullopt;
     }
     if (evidence.wal_was_empty) {
-        return evidence.closed_cleanly
-                   ? "the last segment is not the one at which the database was closed"
-                   : "the WAL is gone and the database file is not as a clean close left it";
+        return evidence.closed_at ? "the last segment is not the one at which the database was closed"
+                                  : "the WAL is gone and the database file is not as a clean close left it";
     }
     return "the WAL was restarted while nobody captured it";
 }
 
 // The WAL was begun anew where the store ends. An index that was recovered from a WAL without commits has
 // salts of zeros; those in the file then count. An absent WAL has none: no life that a mark could be of.
-bool Capture::is_begun_behind_end(const WalIndexHeader& header) const {
-    const auto mark = read_wal_mark(database_.store().path(), WalMarkKind::kRestarted);
+bool Capture::is_begun_behind_end(const std::optional<WalMark>& mark, const WalIndexHeader& header) const {
     if (!mark || mark->position != life_.end) return false;
     if (header.salts != Salts{}) return mark->salts == header.salts;
     const auto in_file = wal_.header();

@@ -54,7 +54,7 @@ class Capture {
     Status start(const WalIndexHeader& header, const OpenEvidence& evidence);
     Status open_store();
     std::optional<std::string> cannot_continue(const WalIndexHeader& header, const OpenEvidence& evidence);
-    bool is_begun_behind_end(const WalIndexHeader& header) const;
+    bool is_begun_behind_end(const std::optional<WalMark>& mark, const WalIndexHeader& header) const;
     std::optional<std::string> begin_behind(const WalIndexHeader& header);
     Result<Progress> advance(const WalIndexHeader& header);
     Result<Progress> continue_life(const WalIndexHeader& header);

@@ -13,6 +13,7 @@
 #include "vfs/capture_thread.h"
 #include "vfs/clean_close.h"
 #include "vfs/reset_guard.h"
+#include "vfs/wal_reader.h"
 
 namespace litestream {
 
@@ -26,6 +27,13 @@ std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
 bool is_empty_file(const std::string& path) {
     struct stat status = {};
     return ::stat(path.c_str(), &status) != 0 ? errno == ENOENT : status.st_size == 0;
+}
+
+std::optional<WalHeader> read_wal_header(const std::string& path) {
+    WalReader wal;
+    if (!wal.open(path)) return std::nullopt;
+    const auto header = wal.header();
+    return header ? std::optional(*header) : std::nullopt;
 }
 
 std::uint32_t page_size_in(ByteView first_bytes) {
@@ -84,9 +92,13 @@ void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
         return;  // another handle of this process has it open: capture goes on
     OpenEvidence evidence;
     evidence.wal_was_empty = is_empty_file(wal_path());
-    const auto closed_at = check_rest(store_.path(), RestKind::kClosed, path_, first_bytes);
-    evidence.closed_cleanly = closed_at.has_value();
-    if (closed_at) evidence.closed_at = *closed_at;
+    // First the WAL, then the file. As long as that is as the close left it, no checkpoint has written to it,
+    // and without one no WAL is begun anew: the life that was seen is the first behind the close.
+    const auto wal_header = read_wal_header(wal_path());
+    evidence.closed_at = check_rest(store_.path(), RestKind::kClosed, path_, first_bytes);
+    if (evidence.closed_at && wal_header) {
+        evidence.begun = WalMark{*evidence.closed_at, wal_header->salts, 0, {}};
+    }
     if (evidence.wal_was_empty) {
         evidence.rested_at = check_rest(store_.path(), RestKind::kAtRest, path_, first_bytes);
     }

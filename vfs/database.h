@@ -22,6 +22,7 @@
 #include "vfs/clean_close.h"
 #include "vfs/exclusive_wal.h"
 #include "vfs/wal_index.h"
+#include "vfs/wal_marks.h"
 
 namespace litestream {
 
@@ -52,11 +53,12 @@ struct CapturedLife {
 
 // Evidence gathered when SQLite opens the WAL, under its SHARED lock, before it can have changed anything.
 struct OpenEvidence {
-    bool wal_was_empty = false;   // absent or without bytes
-    bool closed_cleanly = false;  // and the clean-close record fits the database file
-    Position closed_at;           // the position in that record
-    // As the last checkpoint that cut the WAL off left the file (vfs/clean_close.h).
+    bool wal_was_empty = false;  // absent or without bytes
+    // As the last close left the file, or the last checkpoint that cut the WAL off (vfs/clean_close.h).
+    std::optional<Position> closed_at;
     std::optional<Position> rested_at;
+    // The life of the WAL that was there already, if it began right behind that close.
+    std::optional<WalMark> begun;
 };
 
 class Database {

@@ -67,6 +67,43 @@ TEST_CASE_FIXTURE(Restart,
     check_new("the WAL is gone and the database file is not as a clean close left it");
 }
 
+TEST_CASE_FIXTURE(Restart, "others restart the WAL between the open and the first look: a new generation") {
+    flush();
+    close();
+    sqlite3* raw = nullptr;
+    REQUIRE(sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE, "unix") == SQLITE_OK);
+    const std::unique_ptr<sqlite3, int (*)(sqlite3*)> other(raw, sqlite3_close);
+    const auto run = [&](const char* sql) {
+        CHECK(sqlite3_exec(raw, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+    };
+    run("PRAGMA wal_autocheckpoint=0; INSERT INTO t(b) VALUES('others')");
+    // Capture cannot begin: a folder lies where its lock goes.
+    const std::string lock = path + "-litestream/capture-lock";
+    fs::remove(lock);
+    fs::create_directory(lock);
+    open();
+
+    run("PRAGMA wal_checkpoint(RESTART); INSERT INTO t(b) VALUES('others again')");
+    fs::remove(lock);
+
+    replicate();
+    check_restore();
+    check_new(kRestartedUnseen);
+}
+
+TEST_CASE_FIXTURE(Restart, "others begin a WAL behind a clean close and go on: goes on") {
+    flush();
+    close();
+    sqlite3* raw = nullptr;
+    REQUIRE(sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE, "unix") == SQLITE_OK);
+    const std::unique_ptr<sqlite3, int (*)(sqlite3*)> other(raw, sqlite3_close);
+    CHECK(sqlite3_exec(raw, "INSERT INTO t(b) VALUES('others')", nullptr, nullptr, nullptr) == SQLITE_OK);
+
+    reopen();
+
+    check_same();
+}
+
 TEST_CASE_FIXTURE(Restart, "a restart over what was not captured leaves no proof: a new generation") {
     connection->exec("PRAGMA wal_checkpoint(TRUNCATE)");
     block_capture();
