@@ -122,6 +122,7 @@ void Database::on_map(const void* handle, const volatile void* region0) {
     {
         const std::lock_guard lock(shm_mutex_);
         mappings_.push_back({handle, region0});
+        reset_guard_->allow();
     }
     ring();
 }
@@ -129,12 +130,10 @@ void Database::on_map(const void* handle, const volatile void* region0) {
 // With the last mapping goes the last sight of the wal-index: what is committed is captured first, or stays
 // in the WAL for the next process.
 void Database::on_unmap(const void* handle) {
-    if (is_last_mapping(handle)) {
-        if (capture_error().empty()) wait_captured(kLastUnmapMs);
-        reset_guard_->close();
-    }
+    if (is_last_mapping(handle) && capture_error().empty()) wait_captured(kLastUnmapMs);
     const std::lock_guard lock(shm_mutex_);
     std::erase_if(mappings_, [handle](const Mapping& mapping) { return mapping.handle == handle; });
+    if (mappings_.empty()) reset_guard_->close();
 }
 
 bool Database::is_last_mapping(const void* handle) const {

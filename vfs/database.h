@@ -3,7 +3,8 @@
 //
 // Thread-safe: SQLite's threads call the on_* functions from VFS callbacks (they ring, they wait at most
 // kDrainMs, they never do store I/O except at open and close); the capture thread runs capture().
-// Lock order: a SQLite lock or mutex stands above all of ours; shm_mutex_ and state_mutex_ are innermost.
+// Lock order: a SQLite lock or mutex stands above all of ours; shm_mutex_ and state_mutex_ are innermost, but
+// for the guard's mutex below shm_mutex_.
 #pragma once
 
 #include <atomic>

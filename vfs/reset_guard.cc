@@ -20,7 +20,7 @@ bool map_wal_index(sqlite3_file* file) {
 
 void ResetGuard::hold(const std::string& database_path) {
     const std::lock_guard lock(mutex_);
-    if (is_held_) return;
+    if (is_held_ || !is_allowed_) return;
     if (!file_) {
         file_ = open_below(database_path);
         if (file_ && !map_wal_index(file_.get())) file_.reset();
@@ -40,8 +40,14 @@ void ResetGuard::release_locked() {
     file_->pMethods->xShmLock(file_.get(), kGuardLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_SHARED);
 }
 
+void ResetGuard::allow() {
+    const std::lock_guard lock(mutex_);
+    is_allowed_ = true;
+}
+
 void ResetGuard::close() {
     const std::lock_guard lock(mutex_);
+    is_allowed_ = false;
     release_locked();
     if (file_) file_->pMethods->xShmUnmap(file_.get(), 0);
     file_.reset();

@@ -212,6 +212,8 @@ TEST_CASE_FIXTURE(Continuity, "others commit and reset the WAL at once: their co
         check_restore();
         check_same();
     }
+    close();
+    CHECK_FALSE(fs::exists(path + "-shm"));
 }
 
 TEST_CASE_FIXTURE(Continuity, "others reset the WAL while capture cannot store: a new generation") {
