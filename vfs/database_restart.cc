@@ -15,6 +15,7 @@ constexpr auto kAskHolder = std::chrono::microseconds(500);
 }  // namespace
 
 bool Database::is_captured_by_holder(const WalIndexHeader& header) const {
+    if (header.frame_count == 0) return true;
     const auto mark = read_wal_mark(store_.path(), WalMarkKind::kCaptured);
     return mark && mark->is_of(header);
 }
@@ -34,7 +35,7 @@ bool Database::may_restart() {
 bool Database::may_reset() {
     if (!is_standing_by()) return drain();
     const auto header = wal_index_header();
-    if (!header || header->frame_count == 0) return true;
+    if (!header) return true;
     const std::int64_t deadline_ms = steady_clock_ms() + kDrainMs;
     while (!is_captured_by_holder(*header)) {
         if (steady_clock_ms() > deadline_ms) return false;
