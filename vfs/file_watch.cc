@@ -15,6 +15,7 @@ namespace litestream {
 namespace {
 
 constexpr std::int64_t kMaxSleepMs = 3'600'000;
+constexpr int kDeafMs = 100;  // where no descriptor is left to be called through
 
 }  // namespace
 
@@ -52,7 +53,8 @@ void FileWatch::take_events(const std::function<void(int watch, bool is_over)>& 
 
 void FileWatch::sleep(std::int64_t timeout_ms) {
     std::array<pollfd, 2> files = {pollfd{wake_, POLLIN, 0}, pollfd{inotify_, POLLIN, 0}};
-    const auto limit = static_cast<int>(std::min(timeout_ms, kMaxSleepMs));
+    int limit = static_cast<int>(std::min(timeout_ms, kMaxSleepMs));
+    if (wake_ < 0 && (limit < 0 || limit > kDeafMs)) limit = kDeafMs;
     ::poll(files.data(), files.size(), limit);
     std::uint64_t calls = 0;
     if (files[0].revents != 0 && ::read(wake_, &calls, sizeof calls) < 0) return;  // somebody else took them
