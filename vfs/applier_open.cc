@@ -1,5 +1,4 @@
 // How the applier comes to its database, and finds where the replica is.
-#include <sys/stat.h>
 
 #include "shared/base/directory.h"
 #include "vfs/applier_impl.h"
@@ -38,9 +37,7 @@ std::int64_t Applier::Impl::ask(const char* sql) {
 }
 
 Status Applier::Impl::open() {
-    struct stat status = {};
-    if (::stat(database.path().c_str(), &status) != 0) return system_error(errno, database.path(), "stat");
-    mode = status.st_mode & 0666;
+    LITESTREAM_ASSIGN(mode, database.file_mode());
     const std::string& meta = database.store().path();
     LITESTREAM_ASSIGN(const bool taken, lock.try_lock(join_path(meta, "follow-lock"), mode));
     if (!taken) {

@@ -1,6 +1,5 @@
 // What a Database knows while it is a live replica: how far the applier has come, and what SQLite's wal-index
 // said then.
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -28,9 +27,7 @@ Status Database::begin_replica() {
     if (wants_capture() || exclusive_.kind() != ExclusiveWal::Kind::kNone) {
         return bad_input(path_ + ": is captured, or in exclusive locking mode");
     }
-    struct stat status = {};
-    if (::stat(path_.c_str(), &status) != 0) return system_error(errno, path_, "stat");
-    const unsigned mode = status.st_mode & 0666;
+    LITESTREAM_ASSIGN(const unsigned mode, file_mode());
     LITESTREAM_TRY(make_real_directory(store_.path(), mode | (mode & 0444) >> 2));
     AppliedLog log;
     LITESTREAM_TRY(log.open(store_.path(), mode));
