@@ -85,7 +85,11 @@ Result<Capture::Progress> Capture::try_look() {
 
 Status Capture::open_store() {
     LITESTREAM_ASSIGN(const unsigned mode, database_.file_mode());
-    return database_.store().open(mode);
+    LITESTREAM_TRY(database_.store().open(mode));
+    marked_ = {};
+    auto mark = WalMarkFile::open(database_.store().path(), WalMarkKind::kCaptured, mode);
+    captured_mark_ = mark ? *std::move(mark) : WalMarkFile();
+    return {};
 }
 
 // The WAL was just opened by this process: continue where the store ends, or say why not.
@@ -326,10 +330,8 @@ void Capture::publish(const WalIndexHeader& header) {
     database_.publish_captured(life_, previous_);
     const WalMark mark{life_.end, header.salts, header.frame_count, header.frame_checksum};
     if (is_salvaging_ || mark.frames == 0 || mark == marked_) return;
-    const auto mode = database_.file_mode();
-    const Status marked =
-        mode ? write_wal_mark(database_.store().path(), WalMarkKind::kCaptured, mark, *mode) : mode.error();
-    if (marked) marked_ = mark;  // else processes that stand by wait for longer
+    // Where it cannot be written, processes that stand by wait for longer, and capture goes on.
+    if (captured_mark_.write(mark)) marked_ = mark;
 }
 
 }  // namespace litestream

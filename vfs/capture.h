@@ -36,7 +36,7 @@ class Capture {
     void look();
     std::int64_t retry_ms() const { return retry_ms_; }  // steady clock; -1: no retry is due
     // The database is closing, and nobody looks any more: another process may capture it.
-    void end() { lock_.release(); }
+    void end();
 
   private:
     enum class Progress { kDone, kAgain };  // kAgain: the WAL moved on meanwhile
@@ -85,7 +85,8 @@ class Capture {
     WalReader wal_;
     CapturedLife life_;
     CapturedLife previous_;
-    WalMark marked_;
+    WalMarkFile captured_mark_;  // since start()
+    WalMark marked_;             // as it stands there
     WordOrder word_order_ = WordOrder::kLittle;
     WalChecksum source_chain_;  // of the last captured frame, as it stands in the WAL
     std::int64_t last_commit_ms_ = 0;

@@ -32,6 +32,11 @@ Result<bool> Capture::take_lock() {
     return taken;
 }
 
+void Capture::end() {
+    end_expecting();
+    lock_.release();
+}
+
 // The kernel closes the lock's file when the holder ends. False: it is watched only now, and the holder may
 // have ended before.
 bool Capture::watches_holder() {

@@ -110,8 +110,8 @@ void Database::mark_restart(const Position& position, const Salts& salts) {
     if (position.generation.empty() || salts == Salts{}) return;
     const auto mode = file_mode();
     if (!mode) return;
-    const Status marked =
-        write_wal_mark(store_.path(), WalMarkKind::kRestarted, {position, salts, 0, {}}, *mode);
+    auto file = WalMarkFile::open(store_.path(), WalMarkKind::kRestarted, *mode);
+    const Status marked = file ? file->write({position, salts, 0, {}}) : file.error();
     if (!marked) log_line("litestream: WAL restart not noted: " + marked.error().message);
 }
 

@@ -51,10 +51,13 @@ std::optional<WalMark> decode(const MarkBytes& bytes) {
 
 }  // namespace
 
-Status write_wal_mark(const std::string& meta_path, WalMarkKind kind, const WalMark& mark, unsigned mode) {
-    LITESTREAM_ASSIGN(const File file, File::open(path_of(meta_path, kind), O_WRONLY | O_CREAT, mode));
-    return file.write_at(0, encode(mark));
+Result<WalMarkFile> WalMarkFile::open(const std::string& meta_path, WalMarkKind kind, unsigned mode) {
+    WalMarkFile mark;
+    LITESTREAM_ASSIGN(mark.file_, File::open(path_of(meta_path, kind), O_WRONLY | O_CREAT, mode));
+    return mark;
 }
+
+Status WalMarkFile::write(const WalMark& mark) { return file_.write_at(0, encode(mark)); }
 
 std::optional<WalMark> read_wal_mark(const std::string& meta_path, WalMarkKind kind) {
     const auto file = File::open(path_of(meta_path, kind), O_RDONLY);

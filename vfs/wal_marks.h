@@ -11,13 +11,14 @@
 //   0 generation u64, 8 index, 16 offset, 24 salts (8), 32 frames u32, 36 checksum of the last frame (8),
 //  44 CRC-32 of bytes 0 to 43. All big-endian.
 //
-// Not synced: after power loss a mark is missing or as true as before. Reentrant.
+// Not synced: after power loss a mark is missing or as true as before. Values: reentrant; WalMarkFile:
+// thread-bound.
 #pragma once
 
 #include <optional>
 #include <string>
 
-#include "shared/base/result.h"
+#include "shared/base/file.h"
 #include "shared/format/position.h"
 #include "vfs/wal_index.h"
 
@@ -39,7 +40,16 @@ struct WalMark {
     }
 };
 
-Status write_wal_mark(const std::string& meta_path, WalMarkKind kind, const WalMark& mark, unsigned mode);
+class WalMarkFile {
+  public:
+    // Creates it if need be.
+    static Result<WalMarkFile> open(const std::string& meta_path, WalMarkKind kind, unsigned mode);
+    Status write(const WalMark& mark);
+
+  private:
+    File file_;
+};
+
 // nullopt: there is none.
 std::optional<WalMark> read_wal_mark(const std::string& meta_path, WalMarkKind kind);
 

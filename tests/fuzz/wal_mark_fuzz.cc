@@ -14,7 +14,7 @@ void check(const std::string& folder, ByteView bytes) {
     claim(write_file_atomically(join_path(folder, "restarted"), bytes, 0600).has_value());
     const auto mark = read_wal_mark(folder, WalMarkKind::kRestarted);
     if (!mark) return;
-    claim(write_wal_mark(folder, WalMarkKind::kCaptured, *mark, 0600).has_value());
+    claim(WalMarkFile::open(folder, WalMarkKind::kCaptured, 0600)->write(*mark).has_value());
     const auto back = read_wal_mark(folder, WalMarkKind::kCaptured);
     claim(back.has_value() && *back == *mark);
 }
