@@ -115,4 +115,9 @@ Status parse_json_object(std::string_view text, std::string_view what, json::obj
     return {};
 }
 
+std::string json_text(const json::object& object, const char* key) {
+    const json::value* value = object.if_contains(key);
+    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
 }  // namespace litestream

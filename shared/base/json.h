@@ -25,4 +25,7 @@ std::string to_utf8(std::string_view text);
 // Depth and size are bounded (32 levels, 1 MiB).
 Status parse_json_object(std::string_view text, std::string_view what, boost::json::object& out);
 
+// The string under `key`; "" where there is none or something else.
+std::string json_text(const boost::json::object& object, const char* key);
+
 }  // namespace litestream

@@ -78,6 +78,19 @@ std::string to_hex16(std::uint64_t value) {
     return to_hex(bytes);
 }
 
+std::string to_lower(std::string_view text) {
+    std::string lower(text);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return lower;
+}
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view kBlanks = " \t\r\n";
+    text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+    return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
 Result<std::uint64_t> parse_hex(std::string_view text, std::string_view what) {
     const auto is_hex = [](char c) { return hex_digit(c) >= 0; };
     if (text.empty() || !std::all_of(text.begin(), text.end(), is_hex)) {

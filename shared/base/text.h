@@ -17,6 +17,9 @@ std::string to_hex16(std::uint64_t value);  // 16 digits, zero-padded
 // `cannot parse WHAT: "X"` and `WHAT too large: "X"` (above 2^63-1); formats/litestream-e6f7c60 section 0.
 Result<std::uint64_t> parse_hex(std::string_view text, std::string_view what);
 
+std::string to_lower(std::string_view text);      // A-Z only, whatever the locale is
+std::string_view trimmed(std::string_view text);  // without blanks and line ends on either side
+
 // "500ms", "1s", "1.5s", "10m", "24h" or a plain number of seconds; in milliseconds, 0 to ten years.
 // kInput says what is accepted.
 Result<std::int64_t> parse_duration_ms(std::string_view text);

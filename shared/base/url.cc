@@ -6,6 +6,8 @@
 #include <boost/url/rfc/pchars.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "shared/base/text.h"
+
 namespace litestream {
 namespace {
 
@@ -90,9 +92,7 @@ Result<Url> Url::parse(std::string_view text) {
     const urls::url_view view = *parsed;
     LITESTREAM_TRY(check_authority(text, view));
     Url url;
-    url.scheme = view.scheme();
-    std::transform(url.scheme.begin(), url.scheme.end(), url.scheme.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    url.scheme = to_lower(view.scheme());
     url.host = view.host();
     url.port = view.port();
     url.path = view.path();

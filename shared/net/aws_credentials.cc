@@ -276,9 +276,7 @@ AwsCredentials::Found AwsCredentials::from_container() {
 }
 
 AwsCredentials::Found AwsCredentials::from_instance() {
-    std::string disabled = variable("AWS_EC2_METADATA_DISABLED");
-    std::transform(disabled.begin(), disabled.end(), disabled.begin(), [](char c) { return c | 0x20; });
-    if (disabled == "true") {
+    if (to_lower(variable("AWS_EC2_METADATA_DISABLED")) == "true") {
         note("instance metadata (AWS_EC2_METADATA_DISABLED)");
         return std::optional<AwsLease>();
     }

@@ -81,22 +81,17 @@ Status set_expiry(AwsLease& lease, const std::string& time) {
 
 // --- JSON, of containers and instances ---
 
-std::string text_of(const json::object& object, const char* key) {
-    const json::value* value = object.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
 Result<AwsLease> lease_of_json(const std::string& text) {
     json::object object;
     if (!parse_json_object(text, "it", object)) return malformed("JSON");
-    const std::string code = text_of(object, "Code");
+    const std::string code = json_text(object, "Code");
     if (!code.empty() && code != "Success") return Error{ErrorCode::kAuth, "its answer is no Success"};
     AwsLease lease;
-    lease.keys = {text_of(object, "AccessKeyId"), text_of(object, "SecretAccessKey"),
-                  text_of(object, "Token")};
+    lease.keys = {json_text(object, "AccessKeyId"), json_text(object, "SecretAccessKey"),
+                  json_text(object, "Token")};
     if (lease.keys.access_key_id.empty()) return malformed("AccessKeyId");
     if (lease.keys.secret_access_key.empty()) return malformed("SecretAccessKey");
-    LITESTREAM_TRY(set_expiry(lease, text_of(object, "Expiration")));
+    LITESTREAM_TRY(set_expiry(lease, json_text(object, "Expiration")));
     return lease;
 }
 

@@ -2,23 +2,12 @@
 
 #include <algorithm>
 
+#include "shared/base/text.h"
+
 namespace litestream {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r";
-
-std::string_view trimmed(std::string_view text) {
-    const std::size_t begin = std::min(text.find_first_not_of(kBlank), text.size());
-    text.remove_prefix(begin);
-    return text.substr(0, text.find_last_not_of(kBlank) + 1);
-}
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return result;
-}
 
 std::string_view unquoted(std::string_view text) {
     const bool is_quoted =
@@ -70,7 +59,7 @@ std::optional<AwsProfile> parse_aws_profile(std::string_view text, AwsFile file,
         const std::size_t indent = raw.find_first_not_of(kBlank);
         if (!is_inside || equals == std::string_view::npos || indent > setting_indent) continue;
         setting_indent = indent;
-        const std::string key = lower(trimmed(line.substr(0, equals)));
+        const std::string key = to_lower(trimmed(line.substr(0, equals)));
         if (!key.empty()) (*profile)[key] = trimmed(without_comment(line.substr(equals + 1)));
     }
     return profile;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "shared/base/clock.h"
+#include "shared/base/text.h"
 #include "shared/base/url.h"
 #include "shared/net/curl_library.h"
 #include "shared/net/proxy.h"
@@ -42,20 +43,6 @@ class NoSigpipe {
 };
 
 Error cancelled() { return {ErrorCode::kInterrupt, "interrupted"}; }
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return result;
-}
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r\n";
-    const std::size_t first = text.find_first_not_of(kBlanks);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
-}
 
 // Scheme, host and port: what of a URL may stand in messages.
 Result<Url> parse_target(const std::string& text) {
@@ -243,7 +230,7 @@ bool CurlTransport::Transfer::take_header(std::string_view line) {
     if (line.starts_with("HTTP/")) answer_.headers.clear();  // of a proxy, or "100 Continue"
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) return true;
-    answer_.headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
+    answer_.headers[to_lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
     return true;
 }
 

@@ -6,6 +6,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/none.hpp>
 
+#include "shared/base/text.h"
+
 namespace litestream {
 namespace {
 
@@ -14,12 +16,6 @@ using Code = boost::system::error_code;
 using RequestParser = http::request_parser<http::empty_body>;
 
 std::string text_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return text;
-}
 
 ParsedRequest refuse(unsigned status, std::string why) {
     ParsedRequest parsed;
@@ -45,7 +41,7 @@ ParsedRequest refuse(const Code& error) {
 
 void take_headers(RequestParser& parser, HttpRequest& request) {
     for (const auto& field : parser.get()) {
-        std::string name = lower(text_of(field.name_string()));
+        std::string name = to_lower(text_of(field.name_string()));
         // RFC 9110, 7.8: an upgrade counts only where Connection names it, and never for HTTP/1.0.
         if (name == "upgrade" && (!parser.upgrade() || parser.get().version() < 11)) continue;
         request.headers.emplace_back(std::move(name), text_of(field.value()));

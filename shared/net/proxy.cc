@@ -1,13 +1,13 @@
 #include "shared/net/proxy.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 #include <string_view>
 
+#include "shared/base/text.h"
 #include "shared/net/address.h"
+#include "shared/net/base64.h"
 
 namespace litestream {
 namespace {
@@ -26,13 +26,6 @@ Setting first_set(const Environment& environment, std::initializer_list<const ch
         if (value != nullptr && *value != '\0') return {name, value};
     }
     return {};
-}
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return result;
 }
 
 std::string_view without_brackets(std::string_view host) {
@@ -56,8 +49,8 @@ bool is_excepted_by(std::string_view entry, std::string_view host, std::string_v
 }
 
 bool is_excepted(std::string_view list, const std::string& host, const std::string& port) {
-    const std::string name = lower(without_brackets(host));
-    const std::string entries = lower(list);
+    const std::string name = to_lower(without_brackets(host));
+    const std::string entries = to_lower(list);
     for (std::size_t at = 0; at < entries.size();) {
         const std::size_t end = std::min(entries.find_first_of(kSeparators, at), entries.size());
         const std::string_view entry = std::string_view(entries).substr(at, end - at);
@@ -67,15 +60,9 @@ bool is_excepted(std::string_view list, const std::string& host, const std::stri
     return false;
 }
 
-std::string base64(std::string_view text) {
-    Bytes encoded((text.size() + 2) / 3 * 4 + 1);
-    const int size = EVP_EncodeBlock(encoded.data(), as_bytes(text).data(), static_cast<int>(text.size()));
-    return std::string(as_text(ByteView(encoded).first(static_cast<std::size_t>(size))));
-}
-
 int hex_digit(char c) {
     constexpr std::string_view kDigits = "0123456789abcdef";
-    const std::size_t digit = kDigits.find(lower({&c, 1}));
+    const std::size_t digit = kDigits.find(to_lower({&c, 1}));
     return digit == std::string_view::npos ? -1 : static_cast<int>(digit);
 }
 
@@ -99,7 +86,7 @@ Result<std::optional<Proxy>> parse_proxy(const Setting& setting) {
     std::string_view text = setting.value;
     if (text.size() > kMaxProxySize) return proxy_error(setting, "it is too long");
     if (const std::size_t scheme = text.find("://"); scheme != std::string_view::npos) {
-        if (lower(text.substr(0, scheme)) != "http") {
+        if (to_lower(text.substr(0, scheme)) != "http") {
             return proxy_error(setting, "only http:// proxies are supported");
         }
         text.remove_prefix(scheme + 3);
@@ -109,7 +96,7 @@ Result<std::optional<Proxy>> parse_proxy(const Setting& setting) {
     if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
         const std::string user_info = decode(text.substr(0, at));
         const bool has_password = user_info.find(':') != std::string::npos;
-        proxy.authorization = "Basic " + base64(has_password ? user_info : user_info + ":");
+        proxy.authorization = "Basic " + to_base64(as_bytes(has_password ? user_info : user_info + ":"));
         text.remove_prefix(at + 1);
     }
     const bool has_port = text.rfind(':') != std::string_view::npos && !text.ends_with(']');

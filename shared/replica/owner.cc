@@ -26,20 +26,15 @@ Result<std::string> read_text(Source& source) {
     }
 }
 
-std::string text_of(const json::object& object, const char* key) {
-    const json::value* value = object.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
 Result<OwnerRecord> parse_record(const std::string& text) {
     json::object object;
     if (auto status = parse_json_object(text, "the owner record", object); !status) {
         return corrupt(std::move(status).error().message);
     }
     OwnerRecord record;
-    record.owner = {text_of(object, "id"), text_of(object, "database"), text_of(object, "machine")};
+    record.owner = {json_text(object, "id"), json_text(object, "database"), json_text(object, "machine")};
     if (record.owner.id.empty()) return corrupt("names no id");
-    const auto created = parse_time(text_of(object, "created"));
+    const auto created = parse_time(json_text(object, "created"));
     record.created_ms = created ? *created : 0;
     return record;
 }

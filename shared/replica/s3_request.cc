@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "shared/base/text.h"
+#include "shared/net/base64.h"
 
 namespace litestream {
 namespace {
@@ -13,12 +14,6 @@ Bytes digest(ByteView bytes, const EVP_MD* algorithm) {
     if (EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, algorithm, nullptr) != 1) size = 0;
     out.resize(size);
     return out;
-}
-
-std::string base64(ByteView bytes) {
-    Bytes encoded((bytes.size() + 2) / 3 * 4 + 1);
-    const int size = EVP_EncodeBlock(encoded.data(), bytes.data(), static_cast<int>(bytes.size()));
-    return std::string(as_text(ByteView(encoded).first(static_cast<std::size_t>(size))));
 }
 
 std::string url_of(const S3Request& request, const S3Location& location) {
@@ -63,7 +58,7 @@ std::string sha256_hex(ByteView bytes) { return to_hex(digest(bytes, EVP_sha256(
 
 Md5 md5_of(ByteView bytes) {
     const Bytes md5 = digest(bytes, EVP_md5());
-    return md5.empty() ? Md5() : Md5{to_hex(md5), base64(md5)};
+    return md5.empty() ? Md5() : Md5{to_hex(md5), to_base64(md5)};
 }
 
 Md5 add_md5(S3Request& request) {

@@ -73,3 +73,14 @@ TEST_CASE("a duration prints in the largest unit that is exact, and parses back"
         CHECK(*parse_duration_ms(format_duration(duration_ms)) == duration_ms);
     }
 }
+
+TEST_CASE("letters of ASCII become lower case, nothing else") {
+    CHECK(to_lower("AZaz09-_[]@\xc3\x84") == "azaz09-_[]@\xc3\x84");
+    CHECK(to_lower("").empty());
+}
+
+TEST_CASE("blanks and line ends go on either side, not in between") {
+    CHECK(trimmed(" \t a b\r\n") == "a b");
+    CHECK(trimmed(" \r\n").empty());
+    CHECK(trimmed("").empty());
+}
