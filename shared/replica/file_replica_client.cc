@@ -4,9 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <tuple>
 
 #include "shared/base/clock.h"
 #include "shared/base/random.h"
@@ -19,8 +17,6 @@ namespace {
 
 constexpr std::string_view kTempSuffix = ".tmp-";
 constexpr std::size_t kTempRandomBytes = 4;
-// Older than this, a temporary file has no publisher any more.
-constexpr std::int64_t kRemnantAgeMs = std::int64_t{24} * 3600 * 1000;
 constexpr const char* kForm = "a file replica is file:///ABSOLUTE/PATH, with three slashes";
 
 // Where a file may be read, its folder may be entered.
@@ -131,9 +127,7 @@ Result<std::vector<SnapshotInfo>> FileReplicaClient::snapshots(const std::string
         LITESTREAM_ASSIGN(const auto facts, file_facts(path_of(name)));
         if (facts) infos.push_back({generation, parsed->index, facts->size_bytes, facts->modified_ms, name});
     }
-    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.index, a.name) < std::tie(b.index, b.name);
-    });
+    sort_files(infos);
     return infos;
 }
 
@@ -149,9 +143,7 @@ Result<std::vector<SegmentInfo>> FileReplicaClient::segments(const std::string& 
             LITESTREAM_TRY(add_segment({generation, parsed->first, parsed->second, 0, 0, name}, infos));
         }
     }
-    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.index, a.offset, a.name) < std::tie(b.index, b.offset, b.name);
-    });
+    sort_files(infos);
     return infos;
 }
 

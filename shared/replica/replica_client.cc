@@ -1,9 +1,24 @@
 #include "shared/replica/replica_client.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "shared/replica/file_replica_client.h"
 #include "shared/replica/s3_open.h"
 
 namespace litestream {
+
+void sort_files(std::vector<SnapshotInfo>& infos) {
+    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.index, a.name) < std::tie(b.index, b.name);
+    });
+}
+
+void sort_files(std::vector<SegmentInfo>& infos) {
+    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.index, a.offset, a.name) < std::tie(b.index, b.offset, b.name);
+    });
+}
 
 Status FirstError::status() const {
     if (count_ < 2) return first_;

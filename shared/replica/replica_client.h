@@ -40,6 +40,13 @@ struct SegmentInfo {
     std::string name;
 };
 
+// The order in which clients list.
+void sort_files(std::vector<SnapshotInfo>& infos);
+void sort_files(std::vector<SegmentInfo>& infos);
+
+// What is older than this and unfinished has no publisher any more.
+constexpr std::int64_t kRemnantAgeMs = std::int64_t{24} * 3600 * 1000;
+
 // Writes the file's bytes to the sink; an error abandons the file.
 using Producer = std::function<Status(const Sink&)>;
 

@@ -1,7 +1,6 @@
 #include "shared/replica/s3_replica_client.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "shared/base/clock.h"
 #include "shared/format/path.h"
@@ -14,7 +13,6 @@ namespace {
 constexpr std::size_t kMaxDeleted = 1000;  // by one request
 constexpr int kMaxPages = 100'000;         // of a listing, of a thousand objects each
 constexpr std::size_t kUsualTrailerSize = 4096;
-constexpr std::int64_t kRemnantAgeMs = std::int64_t{24} * 3600 * 1000;
 
 bool is_unsupported(const S3Answer& answer) {
     return answer.status() == 501 || answer.status() == 405 || answer.fault.code == "NotImplemented";
@@ -83,9 +81,7 @@ Result<std::vector<SnapshotInfo>> S3ReplicaClient::snapshots(const std::string& 
         }
         return Status();
     }));
-    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.index, a.name) < std::tie(b.index, b.name);
-    });
+    sort_files(infos);
     return infos;
 }
 
@@ -103,9 +99,7 @@ Result<std::vector<SegmentInfo>> S3ReplicaClient::segments(const std::string& ge
         }
         return Status();
     }));
-    std::sort(infos.begin(), infos.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.index, a.offset, a.name) < std::tie(b.index, b.offset, b.name);
-    });
+    sort_files(infos);
     return infos;
 }
 
