@@ -1,8 +1,8 @@
 """A stock shell without the module works on the same database, beside the shell that captures it.
 
 It writes, checkpoints in every mode, runs VACUUM, and closes the database last. What it commits while the other
-one is open is captured by the next litestream_sync; only where a checkpoint let it reset the WAL, or it closed
-last, before anybody looked, a new generation may begin, with a reason. After each round position and dump are recorded; in the end every
+one is open is captured, whatever it does then; only where it closes last, while nobody looks, a new generation may
+begin, with a reason. After each round position and dump are recorded; in the end every
 recorded position restores to its dump.
 
 Usage: beside.py MODULE [SEED [ROUNDS]]
@@ -18,7 +18,7 @@ MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 20
 # What a round does, and whether a new generation is allowed to come of it.
-ACTIONS = {"write": False, "write both": False, "vacuum": False, "passive": True, "restart": True, "truncate": True,
+ACTIONS = {"write": False, "write both": False, "vacuum": False, "passive": False, "restart": False, "truncate": False,
            "close last": True}
 
 
