@@ -22,6 +22,11 @@
 
 #include <atomic>
 
+#include "tests/scenario/open_mode.h"
+
+using litestream::test::creates;
+using litestream::test::mode_of;
+
 namespace {
 
 enum class Fate { kPass, kFail, kDieBefore, kDieWithin, kDieAfter };
@@ -114,14 +119,10 @@ auto run(const char* operation, const char* path, Call call) -> decltype(call())
     return run(operation, path, call, [] {});
 }
 
-bool creates(int flags) { return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE; }
-
 int open_file(const char* path, int flags, mode_t mode) {
     const auto call = [&] { return static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, flags, mode)); };
     return creates(flags) ? run("create", path, call) : call();
 }
-
-mode_t mode_of(int flags, va_list arguments) { return creates(flags) ? va_arg(arguments, mode_t) : 0; }
 
 int sync_file(int descriptor, long number) {
     return run("sync", PathOf(descriptor).text(),
@@ -140,13 +141,7 @@ FAULTY int open(const char* path, int flags, ...) {
     return open_file(path, flags, mode);
 }
 
-FAULTY int open64(const char* path, int flags, ...) {
-    va_list arguments;
-    va_start(arguments, flags);
-    const mode_t mode = mode_of(flags, arguments);
-    va_end(arguments);
-    return open_file(path, flags, mode);
-}
+FAULTY int open64(const char* path, int flags, ...) __attribute__((alias("open")));
 
 FAULTY ssize_t write(int descriptor, const void* data, size_t size) {
     const auto put = [&](size_t part) { return syscall(SYS_write, descriptor, data, part); };

@@ -13,16 +13,9 @@
 
 #include <cstring>
 
+#include "tests/scenario/open_mode.h"
+
 using namespace litestream::test;
-
-namespace {
-
-mode_t mode_of(int flags, va_list arguments) {
-    const bool has_mode = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
-    return has_mode ? va_arg(arguments, mode_t) : 0;
-}
-
-}  // namespace
 
 #define TAKES_PLACE extern "C" __attribute__((visibility("default")))
 
@@ -34,13 +27,7 @@ TAKES_PLACE int open(const char* path, int flags, ...) {
     return open_file(AT_FDCWD, path, flags, mode);
 }
 
-TAKES_PLACE int open64(const char* path, int flags, ...) {
-    va_list arguments;
-    va_start(arguments, flags);
-    const mode_t mode = mode_of(flags, arguments);
-    va_end(arguments);
-    return open_file(AT_FDCWD, path, flags, mode);
-}
+TAKES_PLACE int open64(const char* path, int flags, ...) __attribute__((alias("open")));
 
 // Only for the kernel's boot id, which the standard library reads through this.
 TAKES_PLACE FILE* fopen64(const char* path, const char* mode) {

@@ -91,10 +91,14 @@ def vacuum(sim):
 
 
 def close(sim):
-    sim.primary.ask("close a")
-    sim.primary.is_open = False
+    close_database(sim, sim.primary)
+
+
+def close_database(sim, machine):
+    machine.ask("close a")
+    machine.is_open = False
     if sim.draw.random() < 0.5:
-        end_process(sim.primary)
+        end_process(machine)
 
 
 def end_process(machine):
@@ -175,10 +179,7 @@ def cut_network(sim):
 
 
 def close_live(sim):
-    sim.live.ask("close a")
-    sim.live.is_open = False
-    if sim.draw.random() < 0.5:
-        end_process(sim.live)
+    close_database(sim, sim.live)
 
 
 def kill_live(sim):
