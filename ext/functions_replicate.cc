@@ -27,28 +27,39 @@ Status check_read_only(const Call& call, const Target& target) {
 class Claim {
   public:
     static Result<Claim> make(Replication& replication, NewReplica& replica, const Url& url) {
-        Claim claim(url);
+        Claim claim(replication, url);
+        claim.has_new_id_ = !is_remembered(replication.database().store().path());
         const auto before = read_owner(*replica.client);
         const std::string generation = replication.database().store().generation();
-        const auto refusal = litestream::claim(*replica.client, replication.owner(), generation,
-                                               replica.adopt, wall_clock_ms());
+        LITESTREAM_ASSIGN(const Owner owner, replication.owner());
+        const auto refusal =
+            litestream::claim(*replica.client, owner, generation, replica.adopt, wall_clock_ms());
         if (refusal && !refusal->empty()) return bad_input(*refusal);
-        claim.is_kept_ = !refusal || !before || *before;
+        claim.has_marked_ = refusal && before && !*before;
         return claim;
     }
     Claim(Claim&& other) noexcept
-        : url_(std::move(other.url_)), is_kept_(std::exchange(other.is_kept_, true)) {}
+        : replication_(other.replication_),
+          url_(std::move(other.url_)),
+          has_new_id_(std::exchange(other.has_new_id_, false)),
+          has_marked_(std::exchange(other.has_marked_, false)) {}
     Claim& operator=(Claim&&) = delete;
+    // The mark first: it must not outlive the id in it.
     ~Claim() {
-        if (is_kept_) return;
-        if (auto client = open_replica_client(url_)) (void)(*client)->remove(kOwnerName);
+        if (has_marked_) {
+            if (auto client = open_replica_client(url_)) (void)(*client)->remove(kOwnerName);
+        }
+        if (has_new_id_) replication_.forget_id();
     }
-    void keep() { is_kept_ = true; }
+    void keep() { has_new_id_ = has_marked_ = false; }
 
   private:
-    explicit Claim(Url url) : url_(std::move(url)) {}
+    Claim(Replication& replication, Url url) : replication_(replication), url_(std::move(url)) {}
+
+    Replication& replication_;
     Url url_;
-    bool is_kept_ = true;
+    bool has_new_id_ = false;
+    bool has_marked_ = false;
 };
 
 Result<SqlValue> adopt_present(Replication& replication, NewReplica replica) {

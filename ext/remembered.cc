@@ -236,6 +236,14 @@ Status write_remembered(const std::string& meta_directory, const Remembered& rem
     return file.publish(Durability::kSynced, Replace::kAllowed);
 }
 
+bool is_remembered(const std::string& meta_directory) {
+    return file_exists(join_path(meta_directory, kFileName));
+}
+
+Status forget_remembered(const std::string& meta_directory) {
+    return remove_file(join_path(meta_directory, kFileName));
+}
+
 Status check_same_database(const DatabaseIdentity& remembered, const DatabaseIdentity& actual) {
     const char* difference = nullptr;
     if (remembered.machine != actual.machine)

@@ -81,6 +81,9 @@ struct Remembered {
 // nullopt: nothing is remembered. An error says why the file cannot be trusted or read.
 Result<std::optional<Remembered>> read_remembered(const std::string& meta_directory);
 Status write_remembered(const std::string& meta_directory, const Remembered& remembered);
+// Whether there is such a file, whatever it says.
+bool is_remembered(const std::string& meta_directory);
+Status forget_remembered(const std::string& meta_directory);
 
 // An error names the first difference between what is remembered and what the database is.
 Status check_same_database(const DatabaseIdentity& remembered, const DatabaseIdentity& actual);

@@ -157,10 +157,19 @@ Result<std::string> Replication::add(NewReplica replica) {
     return spec.name;
 }
 
-Owner Replication::owner() {
+Result<Owner> Replication::owner() {
     const std::lock_guard change(change_mutex_);
-    if (id_.empty()) id_ = random_hex(kIdBytes);
-    return {id_, database_->path(), machine_id()};
+    if (!is_remembered(database_->store().path())) {
+        LITESTREAM_TRY(remember(specs()));
+    } else if (id_.empty()) {
+        id_ = random_hex(kIdBytes);  // what is remembered of another file stays until this one is set up
+    }
+    return Owner{id_, database_->path(), machine_id()};
+}
+
+void Replication::forget_id() {
+    const std::lock_guard change(change_mutex_);
+    if (forget_remembered(database_->store().path())) id_.clear();
 }
 
 void Replication::adopt(const std::string& name, std::unique_ptr<ReplicaClient> client) {
@@ -201,11 +210,12 @@ void Replication::end_member(const std::shared_ptr<ReplicaMember>& member) {
 Status Replication::remember(const std::vector<ReplicaSpec>& specs) {
     Remembered remembered;
     LITESTREAM_ASSIGN(remembered.database, DatabaseIdentity::of(database_->path()));
-    if (id_.empty()) id_ = random_hex(kIdBytes);
-    remembered.id = id_;
+    remembered.id = id_.empty() ? random_hex(kIdBytes) : id_;
     remembered.replicas = specs;
     remembered.upstream = upstream();
-    return write_remembered(database_->store().path(), remembered);
+    LITESTREAM_TRY(write_remembered(database_->store().path(), remembered));
+    id_ = remembered.id;
+    return {};
 }
 
 std::string Replication::free_name(const std::string& wish) const {

@@ -46,7 +46,10 @@ class Replication {
     Result<std::string> add(NewReplica replica);
     // Starts it again if it is fenced; then it is ours.
     void adopt(const std::string& name, std::unique_ptr<ReplicaClient> client);
-    Owner owner();  // what marks a replica as this database's
+    // What marks a replica as this database's. Remembered before anybody learns it: else, after a kill -9,
+    // the database would not know its own mark. forget_id(): nobody did, and nothing was remembered before.
+    Result<Owner> owner();
+    void forget_id();
     // False: no such replica.
     Result<bool> remove(const std::string& name_or_url);
 
