@@ -303,9 +303,8 @@ void Replication::close() {
 }
 
 std::optional<std::string> canonical_url(const std::string& text) {
-    auto url = Url::parse(text);
+    const auto url = parse_replica_url(text);
     if (!url) return std::nullopt;
-    url->query.clear();
     auto client = open_replica_client(*url);
     if (!client) return std::nullopt;
     return (*client)->url();

@@ -128,7 +128,8 @@ class Replication {
     int subscription_ = 0;
 };
 
-// As a replica's client writes the URL (no query, no slash at the end), so that spellings compare equal;
+// As a replica's client writes the URL (of the query only the store's own options, no slash at the end), so
+// that spellings compare equal;
 // nullopt: no replica's URL.
 std::optional<std::string> canonical_url(const std::string& text);
 

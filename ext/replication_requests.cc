@@ -46,7 +46,7 @@ Status Replication::add_requested(const std::string& url) {
     auto options = parse_replicate_options(url, std::nullopt);
     if (!options) return std::move(options).error();
     LITESTREAM_TRY(ReplicaDirectory::check_place(options->url, database_->store().path()));
-    if (find(options->url.to_string())) return {};  // remembered, perhaps with other options
+    if (find(url)) return {};  // remembered, perhaps with other options
     LITESTREAM_ASSIGN(NewReplica replica, prepare_replica(*this, *options));
     LITESTREAM_TRY(add(std::move(replica)));
     return {};

@@ -4,8 +4,10 @@
 
 #include <filesystem>
 
+#include "ext/replication.h"
 #include "shared/base/file.h"
 #include "tests/ext/ext_host.h"
+#include "tests/support/variable.h"
 
 namespace litestream::test {
 namespace {
@@ -52,6 +54,24 @@ TEST_CASE_FIXTURE(Fixture, "replicate says so only when it changed the journal m
 
     CHECK(replicate(sql) == "file");
     CHECK(sql("PRAGMA journal_mode") == "wal");
+}
+
+TEST_CASE("a replica is found by its URL, with the options of its store and without ours") {
+    CHECK(canonical_url("s3://bucket/app/?name=x&region=eu-west-1") == "s3://bucket/app?region=eu-west-1");
+    CHECK(canonical_url("file:///backup/app/?name=x") == "file:///backup/app");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a store without credentials is refused at once, and nothing is remembered") {
+    const Variable no_file("AWS_SHARED_CREDENTIALS_FILE", directory.path("none"));
+    const Variable no_config("AWS_CONFIG_FILE", directory.path("none"));
+    const Variable no_metadata("AWS_EC2_METADATA_DISABLED", "true");
+    Session sql(path);
+
+    const std::string refusal = sql("SELECT litestream_replicate('s3://bucket/app?region=eu-west-1')");
+
+    CHECK(contains(refusal, "no credentials: looked at AWS_ACCESS_KEY_ID"));
+    CHECK_FALSE(file_exists(meta + "/replicas.json"));
+    CHECK(sql("SELECT count(*) FROM litestream_replicas") == "0");
 }
 
 TEST_CASE_FIXTURE(Fixture, "the same call twice adds one replica") {
