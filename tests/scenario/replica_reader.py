@@ -7,6 +7,8 @@ Every transaction of the writer moves an amount between accounts, whose sum stay
 number. LONG: one transaction out of ten stays open for a while and has to see the same to its end.
 """
 import ctypes
+import os
+import select
 import signal
 import sqlite3
 import sys
@@ -14,9 +16,17 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def wait_for_end(pause_s):
-    """The signal is blocked and asked for here, so that it meets nothing halfway."""
-    return signal.sigtimedwait({signal.SIGTERM}, pause_s) is not None
+def watch_for_end():
+    """Of SIGTERM remains a byte in a pipe, so that it meets nothing halfway: the pipe."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    return reading
+
+
+def wait_for_end(end, pause_s):
+    return bool(select.select([end], [], [], pause_s)[0])
 
 
 def look(connection):
@@ -28,7 +38,7 @@ def look(connection):
 def main(path, pause_s, is_long):
     # Whoever waits for the scenario waits for what its readers hold open, too.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    end = watch_for_end()
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30, isolation_level=None)
     reads, rows_before, expected_sum, is_ended = 0, 0, None, False
     while not is_ended:
@@ -44,13 +54,13 @@ def main(path, pause_s, is_long):
             if rows < rows_before:
                 return f"{rows} rows, there were {rows_before}"
             if is_long and reads % 10 == 9:
-                is_ended = wait_for_end(0.5)
+                is_ended = wait_for_end(end, 0.5)
                 if look(connection) != seen:
                     return "a transaction saw two states"
             rows_before = rows
         connection.execute("COMMIT")
         reads += 1
-        is_ended = is_ended or wait_for_end(pause_s)
+        is_ended = is_ended or wait_for_end(end, pause_s)
     print(f"reads {reads} rows {rows_before}", flush=True)
     return None
 
