@@ -75,8 +75,10 @@ class SegmentStore {
     // The last segment's trailer: where capture left off; nullopt: no segment in the current generation, or
     // one that is not ours.
     const std::optional<Trailer>& tail() const { return tail_; }
-    // True where the current generation's last segment carries no trailer (another program's).
+    // True where the current generation's last segments carry no trailer (another program's).
     bool tail_is_foreign() const { return tail_is_foreign_; }
+    // What open() dropped from the end, in words; "": nothing.
+    const std::string& damage() const { return damage_; }
 
     Status begin_generation(const std::string& generation, const std::string& reason);
     Status begin_index(std::uint64_t index, ByteView wal_header);
@@ -169,6 +171,7 @@ class SegmentStore {
     Status load_generation(const std::string& generation);
     Status load_index(const std::string& generation, std::uint64_t index);
     Status find_tail();
+    Result<bool> is_another_programs(const std::string& last_file) const;
     Status load_promises(const std::string& generation);
     Status remove_leftovers(const std::string& directory);
     void publish(const SegmentRef& segment, const Trailer* trailer);
@@ -187,6 +190,7 @@ class SegmentStore {
     unsigned folder_mode_ = 0700;
     std::optional<Trailer> tail_;   // writers only
     bool tail_is_foreign_ = false;  // writers only
+    std::string damage_;            // writers only
     File position_file_;            // writers only
 
     mutable std::mutex mutex_;

@@ -43,11 +43,20 @@ Result<std::optional<Trailer>> verify_segment(const std::string& path) {
     return read_payload(source, [](ByteView) { return Status(); });
 }
 
+std::string damage_of(const SegmentRef& segment, const Result<std::optional<Trailer>>& read) {
+    const std::string what = !read    ? read.error().message
+                             : !*read ? "cut short before its trailer"
+                                      : "its trailer is another segment's";
+    return "segment " + segment_path(segment.generation, segment.index, segment.start) +
+           " is damaged (power loss or a full disk?): " + what;
+}
+
 }  // namespace
 
 void SegmentStore::close() {
     tail_.reset();
     tail_is_foreign_ = false;
+    damage_.clear();
     position_file_.close();
     const std::lock_guard lock(mutex_);
     is_open_ = false;
@@ -75,16 +84,15 @@ Status SegmentStore::open(unsigned database_mode) {
     close();
     if (is_generation_name(generation)) {
         LITESTREAM_TRY(check_folder(wal_path(generation)));
+        LITESTREAM_ASSIGN(std::string reason, read_small_text(full(generation_path(generation) + "/reason")));
         {
             const std::lock_guard lock(mutex_);
             generation_ = generation;
+            reason_ = std::move(reason);
         }
-        LITESTREAM_ASSIGN(std::string reason, read_small_text(full(generation_path(generation) + "/reason")));
         LITESTREAM_TRY(load_generation(generation));
         LITESTREAM_TRY(find_tail());
         LITESTREAM_TRY(load_promises(generation));
-        const std::lock_guard lock(mutex_);
-        reason_ = std::move(reason);
     }
     {
         const std::lock_guard lock(mutex_);
@@ -174,6 +182,24 @@ Status SegmentStore::load_promises(const std::string& generation) {
     return {};
 }
 
+// All of ours end in a trailer: where one alone lacks it, it lost its end. Another program's never had any,
+// neither the last one nor the one before, or lie in a generation without a reason.
+Result<bool> SegmentStore::is_another_programs(const std::string& last_file) const {
+    std::string before;
+    {
+        const std::lock_guard lock(mutex_);
+        if (reason_.empty()) return true;
+        for (const SegmentRef& segment : segments_) {
+            const std::string file = segment.is_header() ? std::string() : file_of(segment);
+            if (!file.empty() && file != last_file) before = file;
+        }
+    }
+    if (before.empty()) return false;
+    LITESTREAM_ASSIGN(const File file, File::open(before, O_RDONLY));
+    LITESTREAM_ASSIGN(const auto trailer, read_trailer(file));
+    return !trailer;
+}
+
 // From the end backwards: the first segment that verifies is where capture left off. What does not verify
 // is removed (the WAL still has it, or continuity cannot be proven), so is an index of just a header.
 Status SegmentStore::find_tail() {
@@ -189,16 +215,19 @@ Status SegmentStore::find_tail() {
             const bool damaged = !trailer && trailer.error().code == ErrorCode::kCorrupt;
             if (!trailer && !damaged) return std::move(trailer).error();
             if (trailer && !*trailer) {
-                tail_is_foreign_ = true;
-                return {};
+                LITESTREAM_ASSIGN(tail_is_foreign_, is_another_programs(file_of(last)));
+                if (tail_is_foreign_) return {};
             }
-            if (trailer && (*trailer)->index == last.index && (*trailer)->start_offset == last.start) {
+            const bool is_whole = trailer && *trailer && (*trailer)->index == last.index &&
+                                  (*trailer)->start_offset == last.start;
+            if (is_whole) {
                 tail_ = std::move(*trailer);
                 const std::lock_guard lock(mutex_);
                 segments_.back().end = tail_->end_offset;
                 end_ = {last.generation, tail_->index, tail_->end_offset};
                 return {};
             }
+            damage_ = damage_of(last, trailer);
         }
         remove_segment(last);
         const std::lock_guard lock(mutex_);

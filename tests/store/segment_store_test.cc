@@ -17,6 +17,8 @@ constexpr std::uint64_t kFrame = kFrameHeaderSize + kPageSize;
 const std::string kFirst = "00000000000000aa";
 const std::string kSecond = "00000000000000bb";
 
+std::uint64_t at(std::uint64_t frame) { return wal_size(frame, kPageSize); }
+
 struct Fixture {
     TempDirectory directory;
     SegmentStore store{directory.path() + "/app.db"};
@@ -51,6 +53,14 @@ struct Fixture {
         REQUIRE(draft->publish(trailer));
     }
 
+    // Of the segment that begins with this frame; what is left is a whole lz4 frame.
+    void cut_trailer(std::uint64_t number, std::uint64_t first) {
+        const std::string path = store.path() + "/" + segment_path(store.generation(), number, at(first - 1));
+        const auto bytes = read_file(path, 1u << 20);
+        REQUIRE(bytes);
+        std::filesystem::resize_file(path, bytes->size() - load_be32(bytes->data() + bytes->size() - 4));
+    }
+
     std::vector<std::uint64_t> starts_after(const Position& position, std::uint64_t limit = 1u << 30) {
         std::vector<std::uint64_t> starts;
         for (const SegmentRef& segment : store.segments_after(position, limit))
@@ -58,8 +68,6 @@ struct Fixture {
         return starts;
     }
 };
-
-std::uint64_t at(std::uint64_t frame) { return wal_size(frame, kPageSize); }
 
 }  // namespace
 
@@ -141,6 +149,45 @@ TEST_CASE_FIXTURE(Fixture,
 
     CHECK(again.end() == Position{kFirst, 0, at(1)});
     CHECK_FALSE(std::filesystem::exists(again.path() + "/" + index_path(kFirst, 1)));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a last segment that lost its trailer is dropped, and named as damaged") {
+    generation(kFirst);
+    index(0);
+    segment(0, 1, 1);
+    segment(0, 2, 1);
+    cut_trailer(0, 2);
+
+    SegmentStore again(directory.path() + "/app.db");
+    REQUIRE(again.open(0600));
+
+    CHECK_FALSE(again.tail_is_foreign());
+    CHECK(again.end() == Position{kFirst, 0, at(1)});
+    CHECK(again.damage() == "segment " + segment_path(kFirst, 0, at(1)) +
+                                " is damaged (power loss or a full disk?): cut short before its trailer");
+    REQUIRE(again.open(0600));
+    CHECK(again.damage() == "");
+}
+
+TEST_CASE_FIXTURE(Fixture, "segments that never had trailers, or lie in a generation of others, are theirs") {
+    generation(kFirst);
+    index(0);
+    segment(0, 1, 1);
+    segment(0, 2, 1);
+    cut_trailer(0, 2);
+    const std::string reason = store.path() + "/" + generation_path(kFirst) + "/reason";
+    std::filesystem::rename(reason, reason + "-away");
+
+    SegmentStore without_reason(directory.path() + "/app.db");
+    REQUIRE(without_reason.open(0600));
+    std::filesystem::rename(reason + "-away", reason);
+    cut_trailer(0, 1);
+    SegmentStore without_trailers(directory.path() + "/app.db");
+    REQUIRE(without_trailers.open(0600));
+
+    CHECK(without_reason.tail_is_foreign());
+    CHECK(without_trailers.tail_is_foreign());
+    CHECK(without_trailers.damage() == "");
 }
 
 TEST_CASE_FIXTURE(Fixture, "what every replica has goes beyond the tail, but never the last two indexes") {
