@@ -8,6 +8,7 @@
 
 #include "shared/base/crc32.h"
 #include "shared/base/directory.h"
+#include "shared/base/machine.h"
 #include "shared/base/text.h"
 #include "shared/format/stream_record.h"
 
@@ -18,6 +19,7 @@ namespace {
 constexpr std::size_t kSlotSize = 128;
 constexpr std::size_t kSlots = 512;
 constexpr std::size_t kCrcOffset = 108;
+constexpr int kMaxBatchesBehindEmpty = 1;
 
 using Slot = std::array<std::uint8_t, kSlotSize>;
 
@@ -68,7 +70,14 @@ std::optional<std::pair<std::uint64_t, AppliedRecord>> decode(ByteView slot) {
     return std::pair(load_be64(slot.data()), std::move(record));
 }
 
+WalChecksum boot_mark() { return {crc32(0, as_bytes(boot_id())), 0}; }
+
 }  // namespace
+
+bool AppliedRecord::is_of(const WalIndexHeader& header) const {
+    if (frames != header.frame_count || salts != header.salts) return false;
+    return checksum == (frames == 0 ? boot_mark() : header.frame_checksum);
+}
 
 std::string AppliedLog::path_in(const std::string& meta_path) { return join_path(meta_path, "applied"); }
 
@@ -96,10 +105,20 @@ Status AppliedLog::append(const AppliedRecord& record) {
     return {};
 }
 
+Status AppliedLog::append_empty(const SourceState& state, const Salts& salts) {
+    // All zero is what SQLite recovers from any WAL that is a header at most.
+    if (boot_id().empty() || salts == Salts{}) return {};
+    return append({state, salts, 0, boot_mark()});
+}
+
 std::optional<AppliedRecord> AppliedLog::find(const WalIndexHeader& header) const {
-    const auto found = std::find_if(found_.rbegin(), found_.rend(),
-                                    [&](const AppliedRecord& record) { return record.is_of(header); });
-    return found == found_.rend() ? std::nullopt : std::optional(*found);
+    int batches = 0;
+    for (auto record = found_.rbegin(); record != found_.rend(); ++record) {
+        if (record->frames == 0 && batches > kMaxBatchesBehindEmpty) continue;
+        if (record->is_of(header)) return *record;
+        if (record->frames > 0) ++batches;
+    }
+    return std::nullopt;
 }
 
 std::optional<AppliedRecord> AppliedLog::newest() const {

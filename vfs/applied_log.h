@@ -8,8 +8,11 @@
 //  88 salts of the local WAL (8), 96 frames u32, 100 checksum of the last of them (8)
 // 108 CRC-32 of bytes 0 to 107, then zeros. All big-endian.
 //
+// Before the local WAL begins anew, records of 0 frames say where the replica is while it has none yet: the
+// database file then holds all. Byte 100 of those: CRC-32 of the machine's boot, then zeros.
+//
 // Its being there makes the database a replica. Not synced: after power loss a state without its record is
-// healed by a snapshot. Thread-bound.
+// healed by a snapshot, and records of 0 frames prove nothing. Thread-bound.
 #pragma once
 
 #include <optional>
@@ -24,13 +27,12 @@ namespace litestream {
 
 struct AppliedRecord {
     SourceState state;
-    Salts salts = {};  // of the local WAL; with `frames` 0: whatever they are
+    Salts salts = {};  // of the local WAL
     std::uint32_t frames = 0;
     WalChecksum checksum;
 
-    bool is_of(const WalIndexHeader& header) const {
-        return frames == header.frame_count && salts == header.salts && checksum == header.frame_checksum;
-    }
+    // SQLite recovers no checksum from a WAL without commits.
+    bool is_of(const WalIndexHeader& header) const;
 };
 
 class AppliedLog {
@@ -40,7 +42,10 @@ class AppliedLog {
     // Creates the file if need be; a damaged slot counts as unused.
     Status open(const std::string& meta_path, unsigned mode);
     Status append(const AppliedRecord& record);
-    // The newest that fits.
+    // Of 0 frames. Nothing is noted where a later boot could not be told from this one.
+    Status append_empty(const SourceState& state, const Salts& salts);
+    // The newest that fits. One of 0 frames holds as long as no more than one batch can have been applied
+    // since: one may be applied twice, since frames are whole pages; several would show old among new ones.
     std::optional<AppliedRecord> find(const WalIndexHeader& header) const;
     std::optional<AppliedRecord> newest() const;
 

@@ -60,7 +60,9 @@ Status Applier::Impl::begin() {
 Status Applier::Impl::begin_batch() {
     if (has_begun) return {};
     LITESTREAM_TRY(begin());
-    return wal.prepare(batch.page_size());
+    return wal.prepare(batch.page_size(), [this](const Salts& salts) {
+        return expected ? log.append_empty(state, salts) : Status();  // else who knows what is in there
+    });
 }
 
 void Applier::Impl::abort() {
@@ -137,24 +139,33 @@ void Applier::Impl::checkpoint_if_due() {
 }
 
 // Nothing more comes for now. The database file takes everything, where no reader is in the way, and what it
-// then is goes on record: whoever closes the database last deletes the WAL, and with it what the log's
-// records are about.
+// then is goes on record before the WAL is cut off: from then on, as when whoever closes the database last
+// deletes the WAL, what the log's records are about is gone.
 void Applier::Impl::settle() {
     if (!is_mapped || !expected || has_begun || expected->frame_count == 0) return;
+    (void)exec("PRAGMA wal_checkpoint(PASSIVE)");
+    if (!note_rest()) return;
     sqlite3_busy_timeout(connection.get(), 0);
     const bool is_done = ask("PRAGMA wal_checkpoint(TRUNCATE)") == 0;
     sqlite3_busy_timeout(connection.get(), kBusyTimeoutMs);
-    if (!is_done) return (void)exec("PRAGMA wal_checkpoint(PASSIVE)");
-    if (!begin()) return;
-    sqlite3_file* file = nullptr;
-    sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    if (wal.header().frame_count == 0 && file != nullptr) {
-        (void)write_rest(database.store().path(), RestKind::kClosed, database.path(),
-                         {state.position, read_first_bytes(file)}, mode);
+    if (!is_done || !begin()) return;
+    if (wal.header().frame_count == 0) {
         expected = wal.header();
         publish_state();
     }
     abort();
+}
+
+// Under WRITE, with no frames left to copy, nobody writes to the database file.
+bool Applier::Impl::note_rest() {
+    if (!begin()) return false;
+    sqlite3_file* file = nullptr;
+    sqlite3_file_control(connection.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    const bool is_noted = wal.is_all_in_file() && file != nullptr &&
+                          write_rest(database.store().path(), RestKind::kClosed, database.path(),
+                                     {state.position, read_first_bytes(file)}, mode);
+    abort();
+    return is_noted;
 }
 
 // --- The interface ---

@@ -45,6 +45,7 @@ struct Applier::Impl {
     Status open();
     Status map();
     Status find_state();
+    std::optional<AppliedRecord> find_record() const;
     Status exec(const char* sql);
     std::int64_t ask(const char* sql);
     Status begin();
@@ -57,6 +58,7 @@ struct Applier::Impl {
     void forget(const char* why);
     void checkpoint_if_due();
     void settle();
+    bool note_rest();
 };
 
 }  // namespace litestream

@@ -71,17 +71,25 @@ Status Applier::Impl::map() {
 
 // The record that fits what SQLite found in the WAL; or the WAL is gone and the database file is as our own
 // close left it.
+std::optional<AppliedRecord> Applier::Impl::find_record() const {
+    WalIndexHeader header = wal.header();
+    if (auto record = log.find(header); record || header.frame_count > 0) return record;
+    if (header.salts == Salts{}) {
+        const auto in_file = wal.header_in_file();
+        if (in_file) header.salts = in_file->salts;
+        if (auto record = log.find(header)) return record;
+    }
+    const BelowFile file = open_below(database.path());
+    const auto closed_at = check_rest(database.store().path(), RestKind::kClosed, database.path(),
+                                      file ? read_first_bytes(file.get()) : Bytes());
+    const auto newest = log.newest();
+    return closed_at && newest && newest->state.position == *closed_at ? newest : std::nullopt;
+}
+
 Status Applier::Impl::find_state() {
     LITESTREAM_TRY(begin());
     const WalIndexHeader header = wal.header();
-    auto record = log.find(header);
-    if (!record && header.frame_count == 0) {
-        const BelowFile file = open_below(database.path());
-        const auto closed_at = check_rest(database.store().path(), RestKind::kClosed, database.path(),
-                                          file ? read_first_bytes(file.get()) : Bytes());
-        const auto newest = log.newest();
-        if (closed_at && newest && newest->state.position == *closed_at) record = newest;
-    }
+    const auto record = find_record();
     abort();
     if (!record) {
         if (log.newest()) reset_reason = kUnknownState;

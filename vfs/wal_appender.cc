@@ -113,16 +113,26 @@ Status WalAppender::begin() {
 
 void WalAppender::end() { lock(kWriteLock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE); }
 
-Status WalAppender::prepare(std::uint32_t page_size) {
-    if (header_.frame_count > 0 && !restart()) return {};
-    return start_wal(page_size);
+// The salts of now may stay too: in a wal-index that outlives us, or in half a header.
+Status WalAppender::prepare(std::uint32_t page_size, const NoteEmpty& note_empty) {
+    if (header_.frame_count > 0 && !is_all_in_file()) return {};
+    const Salts salts = next_salts(header_.salts);
+    LITESTREAM_TRY(note_empty(header_.salts));
+    LITESTREAM_TRY(note_empty(salts));
+    if (header_.frame_count > 0 && !restart(salts)) return {};
+    return start_wal(page_size, salts);
+}
+
+Result<WalHeader> WalAppender::header_in_file() const {
+    std::array<std::uint8_t, kWalHeaderSize> bytes = {};
+    LITESTREAM_TRY(wal_.read_exactly_at(0, bytes));
+    return WalHeader::decode(bytes);
 }
 
 // CKPT is more than SQLite takes here: no checkpoint that is under way may see the log begin anew. nBackfill
 // goes first: a crash behind it leaves a log that is checkpointed once more, not frames that never are.
-bool WalAppender::restart() {
+bool WalAppender::restart(const Salts& salts) {
     volatile std::uint32_t* words = regions_[0];
-    if (backfilled_frames() != header_.frame_count) return false;
     constexpr int kLock = SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE;
     constexpr int kUnlock = SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE;
     if (lock(kCheckpointLock, 1, kLock) != SQLITE_OK) return false;
@@ -132,7 +142,7 @@ bool WalAppender::restart() {
         store(words + kBackfillAttemptedWord, 0);
         file_->pMethods->xShmBarrier(file_);
         header_.frame_count = 0;
-        header_.salts = next_salts(header_.salts);
+        header_.salts = salts;
         store_header(header_);
         store(words + kReadMarkWord + 1, 0);
         for (int mark = 2; mark < kReadMarks; ++mark) store(words + kReadMarkWord + mark, kUnusedMark);
@@ -144,19 +154,19 @@ bool WalAppender::restart() {
 
 // The header is synced before a frame follows: else frames of the old log could stand behind it after power
 // loss.
-Status WalAppender::start_wal(std::uint32_t page_size) {
+Status WalAppender::start_wal(std::uint32_t page_size, const Salts& salts) {
     std::array<std::uint8_t, kWalHeaderSize> bytes = {};
     LITESTREAM_ASSIGN(const std::size_t size, wal_.read_at(0, bytes));
     WalHeader header;
     header.word_order = kNativeOrder;
     header.page_size = page_size;
-    header.salts = next_salts(header_.salts);
+    header.salts = salts;
     if (size == bytes.size()) header.checkpoint_sequence = load_be32(bytes.data() + 12) + 1;
     const auto encoded = header.encode();
     LITESTREAM_TRY(wal_.write_at(0, encoded));
     LITESTREAM_TRY(wal_.sync());
     written_ = 0;
-    header_.salts = header.salts;
+    header_.salts = salts;
     header_.word_order = kNativeOrder;
     header_.page_size = page_size;
     LITESTREAM_ASSIGN(const WalHeader written, WalHeader::decode(encoded));

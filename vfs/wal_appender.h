@@ -11,6 +11,7 @@
 // Thread-bound.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,10 +30,16 @@ class WalAppender {
     Status begin();
     void end();
     const WalIndexHeader& header() const { return header_; }  // as of begin(), or as published
+    // Checkpoints have copied every frame.
+    bool is_all_in_file() const { return backfilled_frames() == header_.frame_count; }
 
     // Before the first frame: where every frame is in the database file and nobody reads from the WAL, the
     // log starts anew; where it has no frames, its header is written and synced. Never waits for a reader.
-    Status prepare(std::uint32_t page_size);
+    // `note_empty` hears before anything changes with which salts the log may be found without frames.
+    using NoteEmpty = std::function<Status(const Salts&)>;
+    Status prepare(std::uint32_t page_size, const NoteEmpty& note_empty);
+    // As the file has it; the wal-index has no salts where SQLite recovered it from a header alone.
+    Result<WalHeader> header_in_file() const;
 
     // `frames`: whole ones with page numbers and commit sizes filled in; they get salts and checksums behind
     // what was sealed before. The header as it will be once they are written and published.
@@ -46,8 +53,8 @@ class WalAppender {
   private:
     std::uint32_t backfilled_frames() const;
     Status map(std::uint32_t region);
-    bool restart();
-    Status start_wal(std::uint32_t page_size);
+    bool restart(const Salts& salts);
+    Status start_wal(std::uint32_t page_size, const Salts& salts);
     bool index_frame(std::uint32_t frame_no, std::uint32_t page_no);
     void clean_behind(std::uint32_t frame_no);
     void store_header(const WalIndexHeader& header);
