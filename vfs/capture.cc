@@ -97,9 +97,13 @@ Status Capture::start(const WalIndexHeader& header, const OpenEvidence& evidence
     LITESTREAM_TRY(open_store());
     LITESTREAM_TRY(wal_.open(database_.wal_path()));
     database_.watch(database_.wal_path(), FileWatch::Event::kModified);  // else others' commits wait for ours
+    const std::string damage = database_.store().damage();
     if (auto reason = cannot_continue(header, evidence)) {
-        LITESTREAM_TRY(begin_generation(*reason, header));
+        LITESTREAM_TRY(begin_generation(damage.empty() ? *reason : damage + "; " + *reason, header));
         database_.end_promotion();
+    } else if (!damage.empty()) {
+        log_line("litestream: " + database_.path() + ": " + damage);
+        record_event(database_.path(), "segment_damaged", damage);
     }
     return {};
 }
@@ -181,7 +185,6 @@ Result<Capture::Progress> Capture::advance(const WalIndexHeader& header) {
     if (header.frame_count == 0) {
         if (header.change == life_.change) {
             publish(header);
-            database_.note_rest(life_.end, header);
             return Progress::kDone;
         }
         const bool by_us = database_.exclusive().kind() != ExclusiveWal::Kind::kNone;

@@ -17,6 +17,7 @@ namespace litestream {
 namespace {
 
 constexpr int kMaxWaitMs = 50;
+constexpr int kMaxWaitAtRestMs = 20;
 
 std::string record_path(const std::string& meta_path, RestKind kind) {
     return join_path(meta_path, kind == RestKind::kClosed ? "clean-close" : "at-rest");
@@ -48,20 +49,20 @@ std::string describe(const struct stat& status, ByteView first_bytes, const std:
 }  // namespace
 
 Status write_rest(const std::string& meta_path, RestKind kind, const std::string& database_path,
-                  const Rest& rest, unsigned mode, const std::function<bool()>& still_holds) {
+                  const Rest& rest, unsigned mode) {
     struct stat status = {};
     if (::stat(database_path.c_str(), &status) != 0) return system_error(errno, database_path, "stat");
-    const std::int64_t deadline = steady_clock_ms() + kMaxWaitMs;
+    const bool is_closed = kind == RestKind::kClosed;
+    const std::int64_t deadline = steady_clock_ms() + (is_closed ? kMaxWaitMs : kMaxWaitAtRestMs);
     while (file_clock_ns() <= nanoseconds(status.st_ctim)) {
         if (steady_clock_ms() > deadline) {
             return Error{ErrorCode::kBusy, database_path + ": its change time is not in the past"};
         }
         std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
-    if (still_holds && !still_holds()) return {};
     const std::string line = describe(status, rest.first_bytes, rest.position.to_string());
     const std::string path = record_path(meta_path, kind);
-    if (kind == RestKind::kClosed) return write_file_atomically(path, as_bytes(line), mode);
+    if (is_closed) return write_file_atomically(path, as_bytes(line), mode);
     LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, ".tmp", mode));
     LITESTREAM_TRY(temp.file().write(as_bytes(line)));
     return temp.publish(Durability::kNone, Replace::kAllowed);

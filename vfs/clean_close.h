@@ -1,9 +1,10 @@
 // Proof, across processes, that a database file is still the one whose every commit was captured when its WAL
 // became empty. Two files in the meta directory, each of one line:
 //
-//   clean-close   the last connection left and deleted the WAL
-//   at-rest       a checkpoint cut the WAL off, and the process went on; for the next one if that is killed
-//                 before it writes again. After power loss it proves nothing: commits behind it may be gone
+//   clean-close   the last connection left and deleted the WAL; a live replica's applier copied all of it
+//   at-rest       a checkpoint was about to cut the WAL off; for the next process if this one is killed
+//                 before a checkpoint writes to the database file again. After power loss it proves nothing:
+//                 commits behind it may be gone
 //
 //   1 GENERATION/INDEX:OFFSET DEV INODE SIZE MTIME_NS CTIME_NS FIRST-100-BYTES-IN-HEX CRC32
 //
@@ -12,7 +13,6 @@
 // stat(2) and through SQLite's own handle, never opened.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -31,11 +31,11 @@ struct Rest {
     Bytes first_bytes;  // of the database file
 };
 
-// Waits up to 50 ms, one tick of the kernel's clock as a rule, until the file's change time is in the past;
-// kBusy if it never is (a clock that was set back). Nothing is written unless `still_holds` afterwards: with
-// kClosed nobody else can write the database (EXCLUSIVE lock).
+// The caller's locks keep everybody from writing to the database file: EXCLUSIVE, or WRITE and CKPT. Waits up
+// to 50 ms (at rest 20 ms: writers wait too), one tick of the kernel's clock as a rule, until the file's
+// change time is in the past; kBusy if it never is (a clock that was set back).
 Status write_rest(const std::string& meta_path, RestKind kind, const std::string& database_path,
-                  const Rest& rest, unsigned mode, const std::function<bool()>& still_holds = nullptr);
+                  const Rest& rest, unsigned mode);
 
 // The position in the record if it fits the file as it is now; nullopt: no record, or it proves nothing.
 std::optional<Position> check_rest(const std::string& meta_path, RestKind kind,

@@ -24,9 +24,11 @@ constexpr int kHeaderTries = 50;
 
 std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
 
-bool is_empty_file(const std::string& path) {
+// As SQLite reads it (wal.c, walIndexRecover).
+bool has_no_frames(const std::string& path) {
     struct stat status = {};
-    return ::stat(path.c_str(), &status) != 0 ? errno == ENOENT : status.st_size == 0;
+    if (::stat(path.c_str(), &status) != 0) return errno == ENOENT;
+    return static_cast<std::uint64_t>(status.st_size) <= kWalHeaderSize;
 }
 
 std::optional<WalHeader> read_wal_header(const std::string& path) {
@@ -91,7 +93,7 @@ void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
     if (!wants_capture_.load() || is_mapped())
         return;  // another handle of this process has it open: capture goes on
     OpenEvidence evidence;
-    evidence.wal_was_empty = is_empty_file(wal_path());
+    evidence.wal_was_empty = has_no_frames(wal_path());
     // First the WAL, then the file. As long as that is as the close left it, no checkpoint has written to it,
     // and without one no WAL is begun anew: the life that was seen is the first behind the close.
     const auto wal_header = read_wal_header(wal_path());

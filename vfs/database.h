@@ -2,7 +2,8 @@
 // the wal-index, keeps the segment store, and publishes how far capture has come.
 //
 // Thread-safe: SQLite's threads call the on_* functions from VFS callbacks (they ring, they wait at most
-// kDrainMs, they never do store I/O except at open and close); the capture thread runs capture().
+// kDrainMs, they never do store I/O except at open and close, and for the marks of a WAL that begins anew);
+// the capture thread runs capture().
 // Lock order: a SQLite lock or mutex stands above all of ours; shm_mutex_ and state_mutex_ are innermost, but
 // for the guard's mutex below shm_mutex_.
 #pragma once
@@ -54,7 +55,7 @@ struct CapturedLife {
 
 // Evidence gathered when SQLite opens the WAL, under its SHARED lock, before it can have changed anything.
 struct OpenEvidence {
-    bool wal_was_empty = false;  // absent or without bytes
+    bool wal_was_empty = false;  // absent, or no more than a header or a part of one: no frames
     // As the last close left the file, or the last checkpoint that cut the WAL off (vfs/clean_close.h).
     std::optional<Position> closed_at;
     std::optional<Position> rested_at;
@@ -128,8 +129,10 @@ class Database {
     // life is about to be written (also where there was no WAL). They leave the mark that lets capture go on
     // here after a kill -9.
     void on_restart_granted();
-    // `first_bytes`: of the database file, where a checkpoint cut the WAL off.
-    void on_restarted(Bytes first_bytes);
+    void on_restarted();
+    // Between the two, where a checkpoint cuts the WAL off: everything is in the database file, of which
+    // these are the first bytes. It waits for a tick of the kernel's clock if need be (vfs/clean_close.h).
+    void on_wal_cut(Bytes first_bytes);
     void on_wal_begins(ByteView header);
     // The last closer has EXCLUSIVE and has deleted the WAL: remember it, right before the lock goes.
     void on_wal_deleted() { wal_deleted_.store(true); }
@@ -194,14 +197,13 @@ class Database {
     void set_capture_error(const std::string& message);
     void stand_by(const std::string& why);
     void end_stand_by(bool has_lost_store);
-    // The database is at `position`, and the WAL without frames, as `header` says: noted if it was cut off.
-    void note_rest(const Position& position, const WalIndexHeader& header);
     bool take_written() { return has_written_.exchange(false); }
     void put_back_written() { has_written_.store(true); }
 
   private:
     bool is_captured(const WalIndexHeader& header) const;
     std::optional<Position> captured_position(const WalIndexHeader& header) const;
+    std::optional<Position> restarted_at(const WalIndexHeader& header) const;
     void mark_restart(const Position& position, const Salts& salts);
     bool is_last_mapping(const void* handle) const;
     std::optional<WalIndexHeader> mapped_header() const;
@@ -252,7 +254,6 @@ class Database {
     CapturedLife previous_;
     std::string capture_error_;
     std::optional<Position> restarts_at_;  // between on_restart_granted() and on_restarted()
-    std::optional<Rest> rest_;             // since the WAL was cut off, until it is noted
     struct Applied {
         SourceState state;
         WalIndexHeader header;

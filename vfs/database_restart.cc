@@ -64,34 +64,33 @@ void Database::on_restart_granted() {
     restarts_at_ = std::move(position);
 }
 
-void Database::on_restarted(Bytes first_bytes) {
-    std::optional<Position> position;
-    {
-        const std::lock_guard lock(state_mutex_);
-        position = std::exchange(restarts_at_, std::nullopt);
-    }
-    const auto header = wal_index_header();
-    if (!position || !header || header->frame_count != 0) return;
-    mark_restart(*position, header->salts);
-    if (first_bytes.empty()) return;
+// Where it did. A handle that holds WRITE and CKPT asks: the header stands still.
+std::optional<Position> Database::restarted_at(const WalIndexHeader& header) const {
     const std::lock_guard lock(state_mutex_);
-    rest_ = Rest{*std::move(position), std::move(first_bytes)};
+    return header.frame_count == 0 ? restarts_at_ : std::nullopt;
 }
 
-// Not where the WAL was cut off: there the file's change time is not in the past yet.
-void Database::note_rest(const Position& position, const WalIndexHeader& header) {
-    std::optional<Rest> rest;
-    {
-        const std::lock_guard lock(state_mutex_);
-        rest = std::exchange(rest_, std::nullopt);
-    }
-    if (!rest || rest->position != position) return;
+// A process that dies from here on leaves the WAL with all its frames, or one that is empty beside a database
+// file that is what is noted now: WRITE and CKPT, which go with it, kept everybody from writing to it. What
+// others write later shows in its change time.
+void Database::on_wal_cut(Bytes first_bytes) {
+    const auto header = wal_index_header();
+    auto position = header ? restarted_at(*header) : std::nullopt;
     const auto mode = file_mode();
-    if (!mode) return;
-    // Else a checkpoint may have written later commits to the file.
-    const auto still_holds = [&] { return wal_index_header() == header; };
-    const Status noted = write_rest(store_.path(), RestKind::kAtRest, path_, *rest, *mode, still_holds);
+    if (!position || !mode) return;
+    mark_restart(*position, header->salts);
+    const Rest rest{*std::move(position), std::move(first_bytes)};
+    const Status noted = write_rest(store_.path(), RestKind::kAtRest, path_, rest, *mode);
     if (!noted) log_line("litestream: rest not noted: " + noted.error().message);
+}
+
+void Database::on_restarted() {
+    const auto header = wal_index_header();
+    if (const auto position = header ? restarted_at(*header) : std::nullopt) {
+        mark_restart(*position, header->salts);
+    }
+    const std::lock_guard lock(state_mutex_);
+    restarts_at_.reset();
 }
 
 // A connection that never did so before draws new salts (wal.c, sqlite3WalFrames): the mark goes with them.

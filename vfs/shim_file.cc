@@ -165,7 +165,7 @@ int lock_for_reset(ShimFile* self, int first, int count, int flags) {
 }
 
 int unlock_after_reset(ShimFile* self, int first, int count, int flags) {
-    self->db().on_restarted(self->holds_checkpoint ? read_first_bytes(self->below()) : Bytes());
+    self->db().on_restarted();
     const int rc = lock_below(self, first, count, flags);
     if (self->shields_reset) {
         self->shields_reset = false;

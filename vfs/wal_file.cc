@@ -1,6 +1,7 @@
 #include "vfs/wal_file.h"
 
 #include "vfs/pass_methods.h"
+#include "vfs/shim_file.h"
 #include "vfs/shim_vfs.h"
 
 namespace litestream {
@@ -43,7 +44,11 @@ int x_write(sqlite3_file* file, const void* data, int amount, sqlite3_int64 offs
 
 int x_truncate(sqlite3_file* file, sqlite3_int64 size) {
     WalFile* self = WalFile::from(file);
-    if (is_alone(self)) self->main->db().on_wal_truncate(static_cast<std::uint64_t>(size));
+    if (is_alone(self)) {
+        self->main->db().on_wal_truncate(static_cast<std::uint64_t>(size));
+    } else if (size == 0 && self->main->holds_checkpoint && !is_forked_child()) {
+        self->main->db().on_wal_cut(read_first_bytes(self->main->below()));
+    }
     return self->below()->pMethods->xTruncate(self->below(), size);
 }
 

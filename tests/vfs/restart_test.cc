@@ -1,6 +1,8 @@
-// The process dies between a restart of the WAL and the capture of what was committed behind it.
+// The process dies between a restart of the WAL and the capture of what was committed behind it, or power
+// loss takes the end of the last segment.
 #include <thread>
 
+#include "shared/base/directory.h"
 #include "shared/format/path.h"
 #include "tests/vfs/continuity.h"
 
@@ -24,6 +26,41 @@ struct Restart : Continuity {
         fs::remove(path + in_the_way);
     }
     void insert() { connection->exec("INSERT INTO t(b) VALUES('not captured')"); }
+
+    // The process dies, and the files stay the same files, under another path. Whoever has them open still
+    // leaves nothing there.
+    void die_in_place() {
+        const std::string left = directory.path("left-in-place" + std::to_string(++deaths_));
+        fs::rename(fs::path(path).parent_path(), left);
+        fs::remove(left + "/app.db-shm");
+        close();
+        path = left + "/app.db";
+    }
+    void move_to_a_folder_of_its_own() {
+        crash();
+        reopen();
+        generation_before = generation();
+    }
+    void write_wal(std::size_t size) const {
+        WalHeader header;
+        header.page_size = 4096;
+        header.salts = {1, 2, 3, 4, 5, 6, 7, 8};
+        Bytes bytes(header.encode().begin(), header.encode().end());
+        bytes.resize(size);
+        REQUIRE(write_file_atomically(path + "-wal", bytes, 0600));
+    }
+    // The last segment as it is with nothing behind its lz4 frame.
+    std::string cut_last_trailer() {
+        const std::string file = after_crash(last_segment);
+        const auto bytes = read_file(file, 1u << 20);
+        REQUIRE(bytes);
+        fs::resize_file(file, bytes->size() - load_be32(bytes->data() + bytes->size() - 4));
+        return file.substr(file.find("generations/"));
+    }
+    std::string last_segment;
+
+  private:
+    int deaths_ = 0;
 };
 
 }  // namespace
@@ -114,4 +151,71 @@ TEST_CASE_FIXTURE(Restart, "a restart over what was not captured leaves no proof
     die();
     reopen();
     check_new(kRestartedUnseen);
+}
+
+TEST_CASE_FIXTURE(Restart, "killed right behind a TRUNCATE, or in the next WAL's header: goes on") {
+    move_to_a_folder_of_its_own();
+    for (const std::size_t wal_bytes : {std::size_t{0}, kWalHeaderSize / 2, kWalHeaderSize}) {
+        CAPTURE(wal_bytes);
+        write();
+        connection->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+        die_in_place();
+        write_wal(wal_bytes);
+        reopen();
+        check_same();
+    }
+}
+
+TEST_CASE_FIXTURE(Restart, "killed right behind a TRUNCATE, and others wrote at once: a new generation") {
+    move_to_a_folder_of_its_own();
+    for (const char* change :
+         {"INSERT INTO t(b) VALUES('foreign')", "INSERT INTO t(b) VALUES('foreign'); PRAGMA wal_checkpoint",
+          "PRAGMA user_version=7", "PRAGMA journal_mode=DELETE; INSERT INTO t(b) VALUES('foreign')"}) {
+        CAPTURE(std::string(change));
+        generation_before = generation();
+        write();
+        connection->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+        die_in_place();
+        shell(path, change);
+        reopen();
+        check_new("the WAL is gone and the database file is not as a clean close left it");
+    }
+}
+
+TEST_CASE_FIXTURE(Restart, "killed before the WAL is cut off, others commit and cut it: a new generation") {
+    move_to_a_folder_of_its_own();
+    connection->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    write();
+    const std::string wal = path + "-wal";
+    fs::copy_file(wal, directory.path("wal"));
+    connection->exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    die_in_place();
+    fs::copy_file(directory.path("wal"), path + "-wal", fs::copy_options::overwrite_existing);
+    shell(path, "INSERT INTO t(b) VALUES('foreign')");
+    CHECK_FALSE(fs::exists(path + "-wal"));
+    reopen();
+    check_new("the WAL is gone and the database file is not as a clean close left it");
+}
+
+TEST_CASE_FIXTURE(Restart, "the last segment lost its end, and the WAL still holds it: goes on") {
+    last_segment = segment_file(0);
+    stop_replicating();
+    crash();
+    fs::remove_all(path + "-litestream/promised-file");
+    cut_last_trailer();
+    reopen();
+    check_same();
+}
+
+TEST_CASE_FIXTURE(Restart, "the last segment lost its end, and the WAL is gone: its name is in the reason") {
+    connection->exec("PRAGMA wal_checkpoint");
+    last_segment = segment_file(0);
+    crash();
+    const std::string name = cut_last_trailer();
+    fs::remove(path + "-litestream/promised-file");
+    fs::remove(path + "-wal");
+    reopen();
+    check_new("segment " + name +
+              " is damaged (power loss or a full disk?): cut short before its trailer; the WAL is gone and "
+              "the database file is not as a clean close left it");
 }
