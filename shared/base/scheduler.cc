@@ -61,7 +61,7 @@ void Scheduler::run_thread() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         Job* job = next_due();
-        const std::int64_t now_ms = steady_clock_ms();
+        const std::int64_t now_ms = this->now_ms();
         if (job != nullptr && job->due_ms_ <= now_ms) {
             run(*job, lock);
         } else {
@@ -84,7 +84,7 @@ void Scheduler::run(Job& job, std::unique_lock<std::mutex>& lock) {
 
 void Scheduler::wait(std::int64_t until_ms, std::unique_lock<std::mutex>& lock) {
     idle_threads_++;
-    if (until_ms >= watched_ms_) {
+    if (clock_ || until_ms >= watched_ms_) {
         work_.wait(lock);  // another thread watches the clock for this time or an earlier one
     } else {
         watched_ms_ = until_ms;
@@ -92,6 +92,14 @@ void Scheduler::wait(std::int64_t until_ms, std::unique_lock<std::mutex>& lock) 
         if (watched_ms_ == until_ms) watched_ms_ = kNever;
     }
     idle_threads_--;
+}
+
+void Scheduler::clock_moved() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (next_due() != nullptr) make_ready();
+    }
+    work_.notify_all();
 }
 
 // Wakes a thread, or starts one if all are at work and more are allowed.
@@ -117,7 +125,7 @@ Scheduler::Job::~Job() {
 
 void Scheduler::Job::wake_at(std::int64_t steady_ms) {
     // "At once" takes its place behind what is overdue, so that a job that wakes itself starves nobody.
-    if (steady_ms <= 0) steady_ms = steady_clock_ms();
+    if (steady_ms <= 0) steady_ms = scheduler_.now_ms();
     const std::lock_guard lock(scheduler_.mutex_);
     if (closing_ || (due_ms_ >= 0 && due_ms_ <= steady_ms)) return;
     due_ms_ = steady_ms;

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "shared/base/clock.h"
+
 namespace litestream {
 
 class Scheduler {
@@ -22,6 +24,9 @@ class Scheduler {
 
     // At most `threads` of them, 1 or more.
     explicit Scheduler(int threads) : thread_limit_(threads) {}
+    // With a clock that does not run by itself: whoever moves it calls clock_moved() afterwards.
+    Scheduler(int threads, std::function<std::int64_t()> clock)
+        : thread_limit_(threads), clock_(std::move(clock)) {}
     ~Scheduler();  // every job must be gone
     Scheduler(const Scheduler&) = delete;
     Scheduler& operator=(const Scheduler&) = delete;
@@ -29,6 +34,10 @@ class Scheduler {
     // A job that runs `body` whenever it is woken. Its destructor waits for a running body to return
     // (and hence must not be called from it).
     std::unique_ptr<Job> add_job(std::function<void()> body);
+
+    // What wake_at() is measured by.
+    std::int64_t now_ms() const { return clock_ ? clock_() : steady_clock_ms(); }
+    void clock_moved();
 
   private:
     friend class Job;
@@ -42,6 +51,7 @@ class Scheduler {
     Job* next_due() const;  // of those that do not run, the one with the earliest time
 
     const int thread_limit_;
+    const std::function<std::int64_t()> clock_;  // empty: the steady clock
     std::mutex mutex_;
     std::condition_variable work_;      // a job became due earlier than before, or stopping
     std::condition_variable finished_;  // a body returned
@@ -57,7 +67,7 @@ class Scheduler {
 class Scheduler::Job {
   public:
     ~Job();
-    // Run at `steady_ms` (steady_clock_ms()) or earlier if it is already due earlier. 0: at once.
+    // Run at `steady_ms` (of the scheduler's clock) or earlier if it is already due earlier. 0: at once.
     void wake_at(std::int64_t steady_ms);
     void wake() { wake_at(0); }
 

@@ -329,3 +329,19 @@ TEST_CASE("waiting for a time is sleep, not a loop") {
     CHECK(context_switches() - before < 100);
     CHECK(std::clock() - cpu_before < CLOCKS_PER_SEC / 10);
 }
+
+TEST_CASE("a scheduler with a clock of its own runs what is due by that clock, when it is moved") {
+    std::atomic<std::int64_t> clock_ms = 1000;
+    Journal journal;
+    Scheduler scheduler(2, [&] { return clock_ms.load(); });
+    const auto late = scheduler.add_job([&] { journal.add("late "); });
+    const auto early = scheduler.add_job([&] { journal.add("early "); });
+
+    late->wake_at(scheduler.now_ms() + 2 * kFarAwayMs);
+    early->wake_at(scheduler.now_ms() + kFarAwayMs);
+    for (const char* expected : {"early ", "early late "}) {
+        clock_ms += kFarAwayMs;
+        scheduler.clock_moved();
+        CHECK(journal.wait_for(expected));
+    }
+}
