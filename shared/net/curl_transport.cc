@@ -119,6 +119,7 @@ class CurlTransport::Transfer {
     unsigned status() const;
     bool take_header(std::string_view line);
     Status take_body(ByteView bytes);
+    void note_progress(std::size_t bytes);
 
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
     static std::size_t on_write(char* data, std::size_t size, std::size_t count, void* self);
@@ -135,7 +136,8 @@ class CurlTransport::Transfer {
     HttpAnswer answer_;
     std::size_t header_bytes_ = 0;
     curl_off_t sent_bytes_ = 0;
-    std::int64_t active_ms_ = steady_clock_ms();  // when a byte last moved
+    std::int64_t active_ms_ = steady_clock_ms();  // when it last got on
+    std::size_t moved_ = 0;                       // bytes since then
     Status refusal_;                              // why a callback ended it
 };
 
@@ -243,24 +245,33 @@ Status CurlTransport::Transfer::take_body(ByteView bytes) {
     return {};
 }
 
+// What is told byte by byte, for days, is as good as silence.
+void CurlTransport::Transfer::note_progress(std::size_t bytes) {
+    moved_ += bytes;
+    if (moved_ < request_.min_progress) return;
+    moved_ = 0;
+    active_ms_ = steady_clock_ms();
+}
+
 std::size_t CurlTransport::Transfer::on_header(char* data, std::size_t size, std::size_t count, void* self) {
     auto* const transfer = static_cast<Transfer*>(self);
-    transfer->active_ms_ = steady_clock_ms();
+    transfer->note_progress(size * count);
     return transfer->take_header({data, size * count}) ? size * count : 0;
 }
 
 std::size_t CurlTransport::Transfer::on_write(char* data, std::size_t size, std::size_t count, void* self) {
     auto* const transfer = static_cast<Transfer*>(self);
+    const std::int64_t start_ms = steady_clock_ms();
     transfer->refusal_ = transfer->take_body(as_bytes({data, size * count}));
-    transfer->active_ms_ = steady_clock_ms();
+    transfer->active_ms_ += steady_clock_ms() - start_ms;  // that was not the peer's time
+    transfer->note_progress(size * count);
     return transfer->refusal_ ? size * count : CURL_WRITEFUNC_ERROR;
 }
 
 int CurlTransport::Transfer::on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t sent) {
     auto* const transfer = static_cast<Transfer*>(self);
     if (sent == transfer->sent_bytes_) return 0;
-    transfer->sent_bytes_ = sent;
-    transfer->active_ms_ = steady_clock_ms();
+    transfer->note_progress(static_cast<std::size_t>(sent - std::exchange(transfer->sent_bytes_, sent)));
     return 0;
 }
 
@@ -272,7 +283,7 @@ Result<HttpAnswer> CurlTransport::Transfer::run(const std::atomic<bool>& is_canc
         if (code != CURLM_OK) return failure(ErrorCode::kIo, "libcurl fails");
         if (running == 0) break;
         const std::int64_t left_ms = active_ms_ + request_.silence_timeout_ms - steady_clock_ms();
-        if (left_ms <= 0) return failure(ErrorCode::kIo, "no byte came or went in time");
+        if (left_ms <= 0) return failure(ErrorCode::kIo, "too little came or went in time");
         const int wait_ms = static_cast<int>(std::min<std::int64_t>(left_ms, 60'000));
         curl_.multi_poll(handles_.multi, nullptr, 0, wait_ms, nullptr);
     }

@@ -41,6 +41,7 @@ struct HttpRequestSpec {
     std::optional<AwsSigning> signing;  // the caller gives x-amz-content-sha256 among the headers
     std::int64_t connect_timeout_ms = 10'000;
     std::int64_t silence_timeout_ms = 30'000;  // without a byte in either direction
+    std::size_t min_progress = 1;              // as good as silence: fewer bytes than that in this time
     std::int64_t total_timeout_ms = 0;         // 0: no limit
 };
 

@@ -1,6 +1,7 @@
 #include "shared/net/curl_transport.h"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 
 #include <future>
 
@@ -193,6 +194,31 @@ TEST_CASE("a peer that falls silent is given up") {
     REQUIRE_FALSE(answer);
     CHECK(answer.error().code == ErrorCode::kIo);
     CHECK(has(answer.error().message, "in time"));
+}
+
+TEST_CASE("a peer that tells its answer byte by byte is given up, where that was asked for") {
+    const ScriptedServer server(
+        [](RawPeer& peer) {
+            peer.read_until("\r\n\r\n");
+            bool is_there = peer.send("HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n");
+            for (int i = 0; i < 40 && is_there; ++i) {
+                pollfd gone = {peer.descriptor(), POLLIN, 0};
+                is_there = ::poll(&gone, 1, 10) == 0 && peer.send("x");
+            }
+        },
+        2);
+    CurlTransport transport;
+    HttpRequestSpec request = request_to(server.port());
+    request.silence_timeout_ms = 200;
+
+    const auto patient = transport.send(request);
+    request.min_progress = 1000;
+    const auto strict = transport.send(request);
+
+    CHECK(patient);
+    REQUIRE_FALSE(strict);
+    CHECK(strict.error().code == ErrorCode::kIo);
+    CHECK(has(strict.error().message, "too little came or went in time"));
 }
 
 TEST_CASE("cancelling ends the request at hand and all later ones") {
