@@ -1,6 +1,7 @@
 #include "shared/replica/s3_session.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +14,8 @@ namespace litestream {
 namespace {
 
 constexpr std::size_t kMaxRegionSize = 40;
+constexpr std::int64_t kMaxRetryAfterMs = std::int64_t{24} * 3600 * 1000;
+constexpr std::size_t kMinShownKeySize = 6;  // a shorter one is in any text
 
 bool is_one_of(const std::string& code, std::initializer_list<const char*> codes) {
     return std::find(codes.begin(), codes.end(), code) != codes.end();
@@ -92,9 +95,31 @@ ErrorCode code_of(const S3Answer& answer) {
     return ErrorCode::kIo;
 }
 
+// Some stores say in a refusal whose key it was.
+void hide(std::string& text, const std::string& key) {
+    if (key.size() < kMinShownKeySize) return;
+    for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at)) {
+        text.replace(at, key.size(), "***");
+        at += 3;
+    }
+}
+
 Error interrupted() { return {ErrorCode::kInterrupt, "interrupted"}; }
 
 }  // namespace
+
+std::int64_t retry_after_ms(const HttpAnswer& answer, std::int64_t now_ms) {
+    const std::string text = answer.header("retry-after");
+    if (text.empty()) return 0;
+    std::int64_t seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (end == text.data() + text.size()) {
+        const bool is_huge = error != std::errc() || seconds > kMaxRetryAfterMs / 1000;
+        return is_huge ? kMaxRetryAfterMs : std::max<std::int64_t>(seconds, 0) * 1000;
+    }
+    const auto date_ms = parse_http_date(text);
+    return date_ms ? std::clamp<std::int64_t>(*date_ms - now_ms, 0, kMaxRetryAfterMs) : 0;
+}
 
 S3Session::S3Session(S3Location location, S3Keys keys, std::unique_ptr<HttpTransport> transport,
                      S3Options options)
@@ -145,7 +170,12 @@ Result<S3Answer> S3Session::send(const S3Request& request, const Sink& on_body) 
         const bool may_heal = answer ? is_transient(*answer) : answer.error().code == ErrorCode::kIo;
         const bool is_late = attempt >= options_.attempts || steady_clock_ms() >= deadline_ms;
         if (!may_heal || has_begun || is_late) return answer;
-        if (auto waited = wait(back_off.failed()); !waited) {
+        std::int64_t delay_ms = back_off.failed();
+        if (answer) {
+            const std::int64_t asked_ms = retry_after_ms(answer->http, wall_clock_ms());
+            delay_ms = std::max(delay_ms, std::min(asked_ms, options_.max_wait_ms));
+        }
+        if (auto waited = wait(delay_ms); !waited) {
             return std::move(waited).error().context(where(request));
         }
     }
@@ -157,7 +187,10 @@ Result<S3Answer> S3Session::send_once(const S3Request& request, bool refresh, co
     auto keys = keys_(refresh);
     if (!keys) return std::move(keys).error().context(url);
     HttpRequestSpec http = to_http(request, location_);
-    if (!keys->access_key_id.empty()) http.signing = AwsSigning{*std::move(keys), location_.region, "s3"};
+    signed_with_ = *std::move(keys);
+    if (!signed_with_.access_key_id.empty()) {
+        http.signing = AwsSigning{signed_with_, location_.region, "s3"};
+    }
     counts_[static_cast<std::size_t>(request.kind)]++;
     auto got = transport_->send(http, on_body);
     if (!got) return std::move(got).error().context(url);
@@ -215,9 +248,14 @@ std::string S3Session::advice(const S3Request& request, const S3Answer& answer) 
 
 Error S3Session::refusal(const S3Request& request, const S3Answer& answer) const {
     const S3Fault& fault = answer.fault;
-    std::string text = where(request) + ": ";
-    text += fault.code.empty() ? std::string(to_string(request.kind)) + " was refused" : fault.code;
-    if (!fault.message.empty()) text += ": " + fault.message;
+    std::string said = fault.code;
+    if (said.empty()) said = std::string(to_string(request.kind)) + " was refused";
+    if (!fault.message.empty()) said += ": " + fault.message;
+    for (const std::string* const key :
+         {&signed_with_.secret_access_key, &signed_with_.session_token, &signed_with_.access_key_id}) {
+        hide(said, *key);
+    }
+    std::string text = where(request) + ": " + said;
     if (answer.status() != 0) text += " (" + std::to_string(answer.status()) + ")";
     const std::string what_to_do = advice(request, answer);
     return {code_of(answer), what_to_do.empty() ? text : text + "; " + what_to_do};

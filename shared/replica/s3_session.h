@@ -1,10 +1,11 @@
 // S3Session: one conversation with an S3 store. Signs each request, tries again what a store under load or a
 // bad network refuses (jittered back-off, a few attempts: the replicator has a longer breath), goes where the
 // store says that the bucket is, asks once for fresh keys when it says that these have expired, counts the
-// requests, and turns refusals into messages that say what to do.
+// requests, and turns refusals into messages that say what to do and show no key, even if the store's do.
 //
 // Tried again: no whole answer, 408, 429, 5xx but 501, SlowDown, InternalError, RequestTimeout and requests
-// that crossed another one. Everything else is the answer.
+// that crossed another one. Everything else is the answer. A store that says Retry-After is left alone for
+// that long, within the limit of a wait.
 //
 // Thread-bound, except cancel(), counts() and the constant parts.
 #pragma once
@@ -43,11 +44,15 @@ struct S3Answer {
     bool is_ok() const { return http.status / 100 == 2 && fault.code.empty(); }
 };
 
+// How long the store wants to be left alone: Retry-After, in seconds or as a date. 0: it does not say.
+std::int64_t retry_after_ms(const HttpAnswer& answer, std::int64_t now_ms);
+
 class S3Session {
   public:
     S3Session(S3Location location, S3Keys keys, std::unique_ptr<HttpTransport> transport, S3Options options);
 
     const S3Options& options() const { return options_; }
+    const S3Location& location() const { return location_; }
     std::string url() const;                            // s3://BUCKET/PREFIX
     std::string key_of(const std::string& name) const;  // PREFIX/NAME
     std::string url_of(const std::string& key) const;   // s3://BUCKET/KEY, for messages
@@ -77,6 +82,7 @@ class S3Session {
     const std::string bucket_;
     const std::string prefix_;
     const S3Keys keys_;
+    AwsKeys signed_with_;  // the last request
     const std::unique_ptr<HttpTransport> transport_;
     const S3Options options_;
     std::array<std::atomic<std::uint64_t>, kS3Kinds> counts_ = {};
