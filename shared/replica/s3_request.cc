@@ -8,6 +8,9 @@
 namespace litestream {
 namespace {
 
+constexpr std::size_t kMinProgress = 16u << 10;
+constexpr std::int64_t kMaxPostMs = 600'000;
+
 Bytes digest(ByteView bytes, const EVP_MD* algorithm) {
     Bytes out(EVP_MAX_MD_SIZE);
     unsigned size = 0;
@@ -51,6 +54,12 @@ HttpRequestSpec to_http(const S3Request& request, const S3Location& location) {
     http.headers = request.headers;
     http.headers.emplace_back("x-amz-content-sha256", sha256_hex(request.body));
     http.body = request.body;
+    // A store that works for long on a POST (many parts become one object) sends a space now and then.
+    if (request.method == "POST") {
+        http.total_timeout_ms = kMaxPostMs;
+    } else {
+        http.min_progress = kMinProgress;
+    }
     return http;
 }
 

@@ -13,6 +13,7 @@ constexpr std::size_t kIdBytes = 16;
 // A store takes 10,000 parts. Their size grows late, since some stores want all of one size.
 constexpr std::size_t kEvenParts = 5000;
 constexpr std::size_t kLateFactor = 8;
+constexpr int kMaxSent = 3;  // times, to a store that keeps other bytes
 
 bool is_unsupported(const S3Answer& answer) {
     return answer.status() == 501 || (answer.status() == 400 && answer.fault.code == "NotImplemented");
@@ -26,15 +27,17 @@ std::string without_quotes(const std::string& etag) {
 }
 
 // An ETag is the MD5 of the bytes unless the store encrypts them or made it up in its own form.
-Status check_etag(const HttpAnswer& answer, const Md5& md5, const std::string& url) {
+bool fits_etag(const HttpAnswer& answer, const Md5& md5) {
     const std::string etag = without_quotes(answer.header("etag"));
     const auto encrypted = answer.headers.lower_bound("x-amz-server-side-encryption");
     const bool is_encrypted =
         encrypted != answer.headers.end() && encrypted->first.starts_with("x-amz-server-side-encryption");
     const bool is_md5 = etag.size() == 32 && is_lower_hex(etag) && !is_encrypted && !md5.hex.empty();
-    if (!is_md5 || etag == md5.hex) return {};
-    return Error{ErrorCode::kIo, url + ": the store has other bytes than were sent (ETag " + etag +
-                                     " instead of " + md5.hex + ")"};
+    return !is_md5 || etag == md5.hex;
+}
+
+Error other_bytes(const std::string& url) {
+    return {ErrorCode::kIo, url + ": the store has other bytes than were sent"};
 }
 
 }  // namespace
@@ -109,7 +112,7 @@ Status S3Upload::put() {
     }
     if (is_refused_as_existing(answer)) return check_ours();
     if (!answer.is_ok()) return session_.refusal(put, answer);
-    LITESTREAM_TRY(check_etag(answer.http, md5, session_.url_of(key_)));
+    if (!fits_etag(answer.http, md5)) LITESTREAM_TRY(check_bytes(put));
     if (is_new() && fence_.kind() == S3Fence::Kind::kUnknown) LITESTREAM_TRY(probe());
     return is_new() && fence_.kind() == S3Fence::Kind::kReadBack ? check_ours() : Status();
 }
@@ -122,6 +125,22 @@ Status S3Upload::probe() {
     if (is_refused_as_existing(answer)) fence_.set(S3Fence::Kind::kStore);
     if (answer.is_ok()) fence_.set(S3Fence::Kind::kReadBack);
     return {};
+}
+
+// By reading them. An object that is ours may be replaced; what cannot be mended must not stay.
+Status S3Upload::check_bytes(S3Request put) {
+    const S3Request get{S3Kind::kGet, "GET", key_, {}};
+    for (int sent = 1;; ++sent) {
+        LITESTREAM_ASSIGN(const S3Answer found, session_.expect_ok(get));
+        const ByteView bytes = as_bytes(found.http.body);
+        if (std::equal(bytes.begin(), bytes.end(), buffer_.begin(), buffer_.end())) return {};
+        LITESTREAM_TRY(check_ours());
+        if (sent == kMaxSent) break;
+        std::erase_if(put.headers, [](const auto& header) { return header.first == "If-None-Match"; });
+        LITESTREAM_TRY(session_.expect_ok(put));
+    }
+    LITESTREAM_TRY(session_.expect_ok({S3Kind::kDelete, "DELETE", key_, {}}));
+    return other_bytes(session_.url_of(key_));
 }
 
 // --- Many parts ---
@@ -145,7 +164,7 @@ Status S3Upload::send_part() {
     part.body = buffer_;
     const Md5 md5 = add_md5(part);
     LITESTREAM_ASSIGN(const S3Answer answer, session_.expect_ok(part));
-    LITESTREAM_TRY(check_etag(answer.http, md5, session_.url_of(key_)));
+    if (!fits_etag(answer.http, md5)) return other_bytes(session_.url_of(key_));
     etags_.push_back(answer.http.header("etag"));
     buffer_.clear();
     return {};
@@ -164,7 +183,8 @@ Status S3Upload::complete(bool is_conditional) {
     const bool is_gone = answer.fault.code == "NoSuchUpload";
     if (is_refused_as_existing(answer) || is_gone) return check_ours();
     if (!answer.is_ok()) return session_.refusal(complete, answer);
-    return is_new() && fence_.kind() != S3Fence::Kind::kStore ? check_ours() : Status();
+    const bool is_fenced = !is_new() || fence_.kind() == S3Fence::Kind::kStore;
+    return is_fenced && is_completion(answer.http.body) ? Status() : check_ours();
 }
 
 // --- Looking ---

@@ -10,6 +10,9 @@
 // are published after a look that finds nothing, and looked at again afterwards. That leaves a window in
 // which the later of two writers wins, and S3Fence says so.
 //
+// What a store says of an object's bytes is compared with what was sent: other bytes under a name that counts
+// as published would be taken for the real ones. They are read back, and sent again if they differ.
+//
 // Thread-bound; S3Fence: thread-safe.
 #pragma once
 
@@ -54,6 +57,7 @@ class S3Upload {
     S3Request put_request() const;
     Status put();
     Status probe();
+    Status check_bytes(S3Request put);
     Status begin();
     Status send_part();
     Status complete(bool is_conditional);

@@ -90,6 +90,11 @@ Result<std::string> parse_upload_id(const std::string& xml) {
     return id;
 }
 
+bool is_completion(const std::string& xml) {
+    pugi::xml_document document;
+    return parse_root(xml, "CompleteMultipartUploadResult", document).has_value();
+}
+
 Result<std::vector<S3OpenUpload>> parse_uploads(const std::string& xml) {
     pugi::xml_document document;
     LITESTREAM_TRY(parse_root(xml, "ListMultipartUploadsResult", document));

@@ -35,6 +35,7 @@ struct S3Page {
 Result<S3Page> parse_page(const std::string& xml);
 
 Result<std::string> parse_upload_id(const std::string& xml);  // never empty
+bool is_completion(const std::string& xml);                   // of a multipart upload
 
 struct S3OpenUpload {
     std::string key;
