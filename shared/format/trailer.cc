@@ -235,4 +235,13 @@ Result<std::optional<Trailer>> read_trailer(const File& file) {
     return std::optional<Trailer>(*std::move(trailer));
 }
 
+std::optional<Trailer> trailer_at_end(ByteView file) {
+    if (file.size() < kMinTrailerSize) return std::nullopt;
+    const std::uint32_t size = load_be32(file.data() + file.size() - 4);
+    if (size < kMinTrailerSize || size > std::min(file.size(), kMaxTrailerSize)) return std::nullopt;
+    auto trailer = Trailer::decode(file.last(size));
+    if (!trailer) return std::nullopt;
+    return *std::move(trailer);
+}
+
 }  // namespace litestream

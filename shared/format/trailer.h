@@ -78,5 +78,7 @@ struct Trailer {
 // The trailer at the end of a file, found without decompressing; nullopt: there is none (or it is
 // damaged: reading the whole file tells).
 Result<std::optional<Trailer>> read_trailer(const File& file);
+// The same of a whole file in memory, or of enough of its end.
+std::optional<Trailer> trailer_at_end(ByteView file);
 
 }  // namespace litestream

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/base/bytes.h"
 #include "shared/base/stream.h"
 #include "shared/base/url.h"
 #include "shared/format/trailer.h"
@@ -43,9 +44,25 @@ struct SegmentInfo {
 // The order in which clients list.
 void sort_files(std::vector<SnapshotInfo>& infos);
 void sort_files(std::vector<SegmentInfo>& infos);
+// What begins before it.
+void drop_before(const Position& first, std::vector<SegmentInfo>& infos);
 
 // What is older than this and unfinished has no publisher any more.
 constexpr std::int64_t kRemnantAgeMs = std::int64_t{24} * 3600 * 1000;
+
+using RequestCounts = std::map<std::string, std::uint64_t>;
+void add_counts(RequestCounts& to, const RequestCounts& counts);
+
+// A part of a file, and what it is a part of.
+struct FilePart {
+    Bytes bytes;
+    std::uint64_t file_size = 0;
+    std::string version;  // equal versions: the same bytes; "": the store has none
+};
+
+// Requests at a time where nobody says how many.
+constexpr unsigned kUsualParallelism = 8;
+constexpr unsigned kMaxParallelism = 64;
 
 // Writes the file's bytes to the sink; an error abandons the file.
 using Producer = std::function<Status(const Sink&)>;
@@ -73,10 +90,19 @@ class ReplicaClient {
     virtual Result<std::vector<std::string>> generations() = 0;
     virtual Result<std::vector<SnapshotInfo>> snapshots(const std::string& generation) = 0;  // by index
     virtual Result<std::vector<SegmentInfo>> segments(const std::string& generation) = 0;  // by index, offset
+    // Those of the generation of `first` that begin there or behind it; a store need not list the others.
+    virtual Result<std::vector<SegmentInfo>> segments_from(const Position& first);
 
     virtual Result<std::unique_ptr<Source>> open(const std::string& name) = 0;
     // From the end of the file only; nullopt: none there. Not yet verified against the content.
     virtual Result<std::optional<Trailer>> trailer(const std::string& name) = 0;
+    // `size` bytes from `offset` on; fewer only where the file ends, more only where a store cannot cut: then
+    // all of the file from `offset` on. `version` not empty: of that version, or kIo.
+    virtual Result<FilePart> read_part(const std::string& name, std::uint64_t offset, std::size_t size,
+                                       const std::string& version);
+    // Clients of the same store for as many other threads, to read with; 0: as many as the URL says, or as is
+    // usual. None: one client alone is as fast. This one's cancel() and request_counts() mean them as well.
+    virtual std::vector<std::unique_ptr<ReplicaClient>> duplicates(unsigned /*wanted*/) { return {}; }
 
     // Creates `name` (and its folders). kExists if it is there already.
     virtual Status publish(const std::string& name, const Producer& producer) = 0;
@@ -95,7 +121,7 @@ class ReplicaClient {
     // Ends the call at hand and all later ones with kInterrupt, where they could wait for long.
     virtual void cancel() {}
     // What a store bills, by kind: PUT, GET, LIST, DELETE, HEAD. Empty: nobody bills.
-    virtual std::map<std::string, std::uint64_t> request_counts() const { return {}; }
+    virtual RequestCounts request_counts() const { return {}; }
     // Why two writers at once would not be kept apart; "": they are, or nobody knows yet.
     virtual std::string fence_note() const { return {}; }
 };

@@ -8,11 +8,11 @@
 
 #include "shared/base/text.h"
 #include "shared/net/address.h"
+#include "shared/replica/replica_client.h"
 
 namespace litestream {
 namespace {
 
-constexpr unsigned kMaxParallelism = 1024;
 constexpr std::size_t kMaxBucketSize = 255;
 constexpr std::size_t kMaxRegionSize = 64;
 constexpr const char* kDefaultRegion = "us-east-1";

@@ -31,23 +31,79 @@ std::optional<std::pair<std::uint64_t, std::uint64_t>> parse_segment(const std::
 }  // namespace
 
 S3ReplicaClient::S3ReplicaClient(S3Location location, S3Keys keys, std::unique_ptr<HttpTransport> transport,
-                                 S3Options options)
-    : session_(std::make_shared<S3Session>(location, std::move(keys), std::move(transport), options)),
+                                 S3Options options, Connect connect)
+    : session_(std::make_shared<S3Session>(location, keys, std::move(transport), options)),
+      keys_(std::move(keys)),
+      connect_(std::move(connect)),
       url_(location.url.empty() ? session_->url() : location.url) {}
+
+S3ReplicaClient::~S3ReplicaClient() {
+    if (siblings_) siblings_->remove(*session_);
+}
+
+// --- Duplicates ---
+
+void S3Duplicates::add(std::shared_ptr<S3Session> session) {
+    const std::lock_guard lock(mutex_);
+    if (is_cancelled_) session->cancel();
+    sessions_.push_back(std::move(session));
+}
+
+void S3Duplicates::remove(const S3Session& session) {
+    const std::lock_guard lock(mutex_);
+    for (int i = 0; i < kS3Kinds; ++i)
+        gone_[static_cast<std::size_t>(i)] += session.count(static_cast<S3Kind>(i));
+    std::erase_if(sessions_, [&](const auto& one) { return one.get() == &session; });
+}
+
+void S3Duplicates::cancel() {
+    const std::lock_guard lock(mutex_);
+    is_cancelled_ = true;
+    for (const auto& session : sessions_) session->cancel();
+}
+
+std::uint64_t S3Duplicates::count(S3Kind kind) const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t count = gone_[static_cast<std::size_t>(kind)];
+    for (const auto& session : sessions_) count += session->count(kind);
+    return count;
+}
+
+std::vector<std::unique_ptr<ReplicaClient>> S3ReplicaClient::duplicates(unsigned wanted) {
+    if (!connect_) return {};
+    const S3Location& location = session_->location();
+    if (wanted == 0) wanted = location.parallelism == 0 ? kUsualParallelism : location.parallelism;
+    std::vector<std::unique_ptr<ReplicaClient>> clients;
+    while (clients.size() < wanted) {
+        auto client =
+            std::make_unique<S3ReplicaClient>(location, keys_, connect_(), session_->options(), connect_);
+        client->siblings_ = duplicates_;
+        duplicates_->add(client->session_);
+        clients.push_back(std::move(client));
+    }
+    return clients;
+}
+
+void S3ReplicaClient::cancel() {
+    session_->cancel();
+    duplicates_->cancel();
+}
 
 // --- Listing ---
 
-Status S3ReplicaClient::list(const std::string& folder, Depth depth, const PageReader& reader) {
+Status S3ReplicaClient::list(const std::string& folder, Depth depth, const PageReader& reader,
+                             const std::string& behind) {
     S3Request request{S3Kind::kList, "GET", "", {{"list-type", "2"}}};
     request.query["prefix"] = session_->key_of(folder) + "/";
     if (depth == Depth::kFolder) request.query["delimiter"] = "/";
+    if (!behind.empty()) request.query["start-after"] = request.query["prefix"] + behind;
     for (int pages = 0; pages < kMaxPages; ++pages) {
         LITESTREAM_ASSIGN(const S3Answer answer, session_->expect_ok(request));
         const auto page = parse_page(answer.http.body);
         auto status = page ? reader(*page) : Status(page.error());
         if (!status) return std::move(status).error().context(session_->url());
         if (page->next.empty()) return {};
-        request.query["continuation-token"] = page->next;
+        if (std::exchange(request.query["continuation-token"], page->next) == page->next) break;
     }
     return corrupt(session_->url() + ": the store's listing of " + folder + " has no end");
 }
@@ -86,10 +142,25 @@ Result<std::vector<SnapshotInfo>> S3ReplicaClient::snapshots(const std::string& 
 }
 
 Result<std::vector<SegmentInfo>> S3ReplicaClient::segments(const std::string& generation) {
+    return list_segments(generation, "");
+}
+
+// Keys come in the order of positions. One of 0.3's, with its 8 digits, stands behind all of ours: these are
+// all listed.
+Result<std::vector<SegmentInfo>> S3ReplicaClient::segments_from(const Position& first) {
+    const std::string name = segment_path(first.generation, first.index, first.offset);
+    const std::size_t skip = wal_path(first.generation).size() + 1;
+    LITESTREAM_ASSIGN(auto infos, list_segments(first.generation, name.substr(skip, name.find('.') - skip)));
+    drop_before(first, infos);
+    return infos;
+}
+
+Result<std::vector<SegmentInfo>> S3ReplicaClient::list_segments(const std::string& generation,
+                                                                const std::string& behind) {
     const std::string folder = wal_path(generation);
     const std::size_t skip = session_->key_of(folder).size() + 1;
     std::vector<SegmentInfo> infos;
-    LITESTREAM_TRY(list(folder, Depth::kAll, [&](const S3Page& page) {
+    const PageReader reader = [&](const S3Page& page) {
         for (const S3Object& object : page.objects) {
             const std::string name = object.key.substr(std::min(skip, object.key.size()));
             const auto place = parse_segment(name);
@@ -98,7 +169,8 @@ Result<std::vector<SegmentInfo>> S3ReplicaClient::segments(const std::string& ge
                              folder + "/" + name});
         }
         return Status();
-    }));
+    };
+    LITESTREAM_TRY(list(folder, Depth::kAll, reader, behind));
     sort_files(infos);
     return infos;
 }
@@ -107,6 +179,11 @@ Result<std::vector<SegmentInfo>> S3ReplicaClient::segments(const std::string& ge
 
 Result<std::unique_ptr<Source>> S3ReplicaClient::open(const std::string& name) {
     return S3Source::open(session_, session_->key_of(name));
+}
+
+Result<FilePart> S3ReplicaClient::read_part(const std::string& name, std::uint64_t offset, std::size_t size,
+                                            const std::string& version) {
+    return read_s3_part(*session_, session_->key_of(name), offset, size, version);
 }
 
 // The last `size` bytes, or all if there are fewer.
@@ -130,9 +207,7 @@ Result<std::optional<Trailer>> S3ReplicaClient::trailer(const std::string& name)
         LITESTREAM_ASSIGN(end, read_end(name, size));
         if (end.size() < size) return std::optional<Trailer>();
     }
-    auto trailer = Trailer::decode(ByteView(end).last(size));
-    if (!trailer) return std::optional<Trailer>();
-    return std::optional<Trailer>(*std::move(trailer));
+    return trailer_at_end(end);
 }
 
 // --- Writing ---
@@ -226,7 +301,7 @@ std::map<std::string, std::uint64_t> S3ReplicaClient::request_counts() const {
     std::map<std::string, std::uint64_t> counts;
     for (int i = 0; i < kS3Kinds; ++i) {
         const auto kind = static_cast<S3Kind>(i);
-        counts[to_string(kind)] = session_->count(kind);
+        counts[to_string(kind)] = session_->count(kind) + duplicates_->count(kind);
     }
     return counts;
 }

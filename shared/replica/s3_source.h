@@ -1,6 +1,9 @@
-// S3Source: an object read front to back by GETs of a few MiB each, which are kept in memory. A range that is
-// cut goes on at the next byte; all ranges are of the object that the first one found (its ETag), so that two
-// objects never mix. The first range, which is shorter, cannot go on: it is asked for again.
+// Reading objects: one range of one version of an object, and S3Source, which reads an object front to back
+// by such ranges of a few MiB each, kept in memory.
+//
+// A range that is cut goes on at the next byte, as often as it gets on. All ranges of one reader are of the
+// object that the first one found (its ETag), so that two objects never mix. The first range, which is
+// shorter, cannot go on: it is asked for again.
 //
 // Thread-bound, together with the client that opened it.
 #pragma once
@@ -10,9 +13,15 @@
 #include <string>
 
 #include "shared/base/stream.h"
+#include "shared/replica/replica_client.h"
 #include "shared/replica/s3_session.h"
 
 namespace litestream {
+
+// As ReplicaClient::read_part(); the version is the ETag as it stands in the answer. What lies behind the
+// first range's size is asked for once the version is known.
+Result<FilePart> read_s3_part(S3Session& session, const std::string& key, std::uint64_t offset,
+                              std::size_t size, const std::string& version);
 
 class S3Source final : public Source {
   public:
@@ -24,18 +33,13 @@ class S3Source final : public Source {
   private:
     S3Source(std::shared_ptr<S3Session> session, std::string key)
         : session_(std::move(session)), key_(std::move(key)) {}
-    S3Request range(std::size_t size) const;  // from next_ on
-    Status fill_first();
-    Status fill();
-    Error error(ErrorCode code, const std::string& why) const;
+    Status fill(std::size_t size);
 
     const std::shared_ptr<S3Session> session_;
     const std::string key_;
-    Bytes bytes_;             // the range at hand
-    std::size_t taken_ = 0;   // of them, read
+    FilePart part_;           // the range at hand
+    std::size_t taken_ = 0;   // of its bytes, read
     std::uint64_t next_ = 0;  // where they end in the object
-    std::uint64_t size_ = 0;  // of the object
-    std::string etag_;        // as it stands in the answer
 };
 
 }  // namespace litestream
