@@ -15,33 +15,48 @@ void for_each_trailer(const Generation& generation, const Visit& visit) {
     }
 }
 
-Result<std::optional<Trailer>> trailer_of(ReplicaClient& client, const std::string& name) {
-    auto trailer = client.trailer(name);
-    if (!trailer) return unreadable(std::move(trailer).error());
-    return trailer;
+// A file whose trailer is wanted, and the place for it.
+struct Wanted {
+    const std::string* name = nullptr;
+    std::uint64_t size_bytes = 0;
+    std::optional<Trailer>* trailer = nullptr;
+};
+
+template <typename File>
+void want(File& file, std::vector<Wanted>& out) {
+    if (!file.trailer) out.push_back({&file.info.name, file.info.size_bytes, &file.trailer});
 }
 
-Status load_trailer(ReplicaClient& client, SegmentFile& segment) {
-    if (segment.trailer) return {};
-    LITESTREAM_ASSIGN(segment.trailer, trailer_of(client, segment.info.name));
-    return {};
+Status load(FetchCrew& crew, const std::vector<Wanted>& wanted) {
+    return crew.for_each(wanted.size(), [&](ReplicaClient& client, std::size_t i) -> Status {
+        const Wanted& one = wanted[i];
+        auto trailer = crew.trailer(client, *one.name, one.size_bytes);
+        if (!trailer) return unreadable(std::move(trailer).error());
+        *one.trailer = *std::move(trailer);
+        return {};
+    });
 }
 
-Result<Generation> load_generation(ReplicaClient& client, const std::string& name) {
-    Generation generation;
-    generation.name = name;
-    LITESTREAM_ASSIGN(auto snapshots, client.snapshots(name));
-    for (SnapshotInfo& info : snapshots) {
-        LITESTREAM_ASSIGN(auto trailer, trailer_of(client, info.name));
-        generation.snapshots.push_back({std::move(info), std::move(trailer)});
-    }
-    LITESTREAM_ASSIGN(auto segments, client.segments(name));
-    for (SegmentInfo& info : segments) generation.segments.push_back({std::move(info), std::nullopt});
-    if (!generation.segments.empty()) {
-        LITESTREAM_TRY(load_trailer(client, generation.segments.front()));
-        LITESTREAM_TRY(load_trailer(client, generation.segments.back()));
-    }
-    return generation;
+template <typename File, typename Info>
+std::vector<File> files_of(std::vector<Info> infos) {
+    std::vector<File> files;
+    for (Info& info : infos) files.push_back({std::move(info), std::nullopt});
+    return files;
+}
+
+// Two listings each.
+Status list(FetchCrew& crew, std::vector<Generation>& generations) {
+    return crew.for_each(2 * generations.size(), [&](ReplicaClient& client, std::size_t i) -> Status {
+        Generation& generation = generations[i / 2];
+        if (i % 2 == 0) {
+            LITESTREAM_ASSIGN(auto snapshots, client.snapshots(generation.name));
+            generation.snapshots = files_of<SnapshotFile>(std::move(snapshots));
+        } else {
+            LITESTREAM_ASSIGN(auto segments, client.segments(generation.name));
+            generation.segments = files_of<SegmentFile>(std::move(segments));
+        }
+        return {};
+    });
 }
 
 }  // namespace
@@ -89,21 +104,36 @@ Error unreadable(Error error) {
 }
 
 Result<std::vector<Generation>> load_generations(ReplicaClient& client) {
-    LITESTREAM_ASSIGN(const auto names, client.generations());
+    FetchCrew alone(client);
+    return load_generations(alone);
+}
+
+Result<std::vector<Generation>> load_generations(FetchCrew& crew, const std::string& only) {
+    LITESTREAM_ASSIGN(const auto names, crew.client().generations());
+    const bool is_there = std::find(names.begin(), names.end(), only) != names.end();
     std::vector<Generation> generations;
     for (const std::string& name : names) {
-        LITESTREAM_ASSIGN(Generation generation, load_generation(client, name));
-        if (!generation.empty()) generations.push_back(std::move(generation));
+        if (!is_there || name == only) generations.push_back({name, {}, {}});
     }
+    LITESTREAM_TRY(list(crew, generations));
+    std::erase_if(generations, [](const Generation& generation) { return generation.empty(); });
+    std::vector<Wanted> wanted;
+    for (Generation& generation : generations) {
+        for (SnapshotFile& snapshot : generation.snapshots) want(snapshot, wanted);
+        if (generation.segments.empty()) continue;
+        want(generation.segments.front(), wanted);
+        if (generation.segments.size() > 1) want(generation.segments.back(), wanted);
+    }
+    LITESTREAM_TRY(load(crew, wanted));
     return generations;
 }
 
-Status load_trailers(ReplicaClient& client, std::uint64_t first, std::uint64_t last, Generation& generation) {
+Status load_trailers(FetchCrew& crew, std::uint64_t first, std::uint64_t last, Generation& generation) {
+    std::vector<Wanted> wanted;
     for (SegmentFile& segment : generation.segments) {
-        if (segment.info.index < first || segment.info.index > last) continue;
-        LITESTREAM_TRY(load_trailer(client, segment));
+        if (segment.info.index >= first && segment.info.index <= last) want(segment, wanted);
     }
-    return {};
+    return load(crew, wanted);
 }
 
 }  // namespace litestream

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/replica/fetch_crew.h"
 #include "shared/replica/replica_client.h"
 
 namespace litestream {
@@ -53,9 +54,10 @@ struct Generation {
 Error unreadable(Error error);
 
 // Every generation that holds a file, by name, with the trailers of all snapshots and of the first and last
-// segment.
+// segment. `only` not empty: nothing but that generation, if it is there.
+Result<std::vector<Generation>> load_generations(FetchCrew& crew, const std::string& only = {});
 Result<std::vector<Generation>> load_generations(ReplicaClient& client);
 // The trailers of the segments of the indexes `first` to `last`.
-Status load_trailers(ReplicaClient& client, std::uint64_t first, std::uint64_t last, Generation& generation);
+Status load_trailers(FetchCrew& crew, std::uint64_t first, std::uint64_t last, Generation& generation);
 
 }  // namespace litestream

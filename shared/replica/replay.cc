@@ -25,7 +25,7 @@ Result<Position> Replay::run() {
 }
 
 Status Replay::read(const std::string& name, const std::optional<Trailer>& expected, const Sink& sink) {
-    const auto source = client_.open(name);
+    const auto source = open_(name);
     if (!source) return unreadable(source.error());
     LITESTREAM_ASSIGN(const auto trailer, read_payload(**source, sink));
     if (trailer != expected) return corrupt("its trailer is damaged, or the file changed while it was read");

@@ -9,7 +9,10 @@
 // Thread-bound. After an error what the database file holds is worthless.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "shared/format/frame_chain.h"
 #include "shared/replica/database_file.h"
@@ -19,8 +22,11 @@ namespace litestream {
 
 class Replay {
   public:
-    Replay(ReplicaClient& client, const RestorePlan& plan, DatabaseFile& database)
-        : client_(client), plan_(plan), database_(database), end_(plan.snapshot.position()) {}
+    // Opens the plan's files, the snapshot first, each once the one before has been read.
+    using Open = std::function<Result<std::unique_ptr<Source>>(const std::string& name)>;
+
+    Replay(Open open, const RestorePlan& plan, DatabaseFile& database)
+        : open_(std::move(open)), plan_(plan), database_(database), end_(plan.snapshot.position()) {}
     Replay(const Replay&) = delete;
     Replay& operator=(const Replay&) = delete;
 
@@ -43,7 +49,7 @@ class Replay {
     bool is_past_stop(const FrameChain::Frame& frame) const;
     Result<Position> check_stop() const;
 
-    ReplicaClient& client_;
+    const Open open_;
     const RestorePlan& plan_;
     DatabaseFile& database_;
 

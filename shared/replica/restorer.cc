@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "shared/replica/database_file.h"
+#include "shared/replica/fetch_ahead.h"
 #include "shared/replica/generation_choice.h"
 #include "shared/replica/replay.h"
 
@@ -40,16 +41,50 @@ std::uint64_t last_index(const Generation& generation, const RestoreTarget& targ
     return kAll;
 }
 
-Result<RestorePlan> make_plan(ReplicaClient& client, const RestoreOptions& options) {
+Result<RestorePlan> make_plan(FetchCrew& crew, const RestoreOptions& options) {
     LITESTREAM_ASSIGN(const RestoreTarget target, make_target(options));
-    LITESTREAM_ASSIGN(auto generations, load_generations(client));
     const std::string& wanted = options.position ? options.position->generation : options.generation;
+    LITESTREAM_ASSIGN(auto generations, load_generations(crew, wanted));
     LITESTREAM_ASSIGN(const std::size_t chosen, choose_generation(generations, wanted, target));
     Generation& generation = generations[chosen];
     LITESTREAM_ASSIGN(const std::size_t snapshot, choose_snapshot(generation, target));
     const std::uint64_t first = generation.snapshots[snapshot].info.index;
-    LITESTREAM_TRY(load_trailers(client, first, last_index(generation, target), generation));
+    LITESTREAM_TRY(load_trailers(crew, first, last_index(generation, target), generation));
     return plan_restore(generation, snapshot, target);
+}
+
+// --- The plan's files ---
+
+class CountingSource final : public Source {
+  public:
+    CountingSource(std::unique_ptr<Source> source, std::uint64_t& bytes)
+        : source_(std::move(source)), bytes_(bytes) {}
+    Result<std::size_t> read(ByteSpan buffer) override {
+        auto size = source_->read(buffer);
+        if (size) bytes_ += *size;
+        return size;
+    }
+
+  private:
+    const std::unique_ptr<Source> source_;
+    std::uint64_t& bytes_;
+};
+
+Replay::Open counting(Replay::Open open, const RestorePlan& plan, RestoreCounts& counts) {
+    using Opened = Result<std::unique_ptr<Source>>;
+    return [open = std::move(open), &plan, &counts](const std::string& name) -> Opened {
+        LITESTREAM_ASSIGN(auto source, open(name));
+        ++(name == plan.snapshot.info.name ? counts.snapshots : counts.segments);
+        return Opened(std::make_unique<CountingSource>(std::move(source), counts.bytes));
+    };
+}
+
+std::vector<FetchAhead::File> files_of(const RestorePlan& plan) {
+    std::vector<FetchAhead::File> files = {{plan.snapshot.info.name, plan.snapshot.info.size_bytes}};
+    for (const SegmentFile& segment : plan.segments) {
+        files.push_back({segment.info.name, segment.info.size_bytes});
+    }
+    return files;
 }
 
 // Whoever opened the database to check it may have left these.
@@ -64,19 +99,31 @@ Status run_check(const RestoreOptions& options, const std::string& path, bool ne
     return status;
 }
 
-Result<RestoreResult> restore_into(ReplicaClient& client, DatabaseFile& database, const RestorePlan& plan,
-                                   const RestoreOptions& options) {
-    Replay replay(client, plan, database);
-    LITESTREAM_ASSIGN(Position position, replay.run());
-    LITESTREAM_TRY(run_check(options, database.temporary_path(), !plan.is_ours));
-    LITESTREAM_TRY(database.publish());
-    return RestoreResult{std::move(position), plan.note};
+Result<Position> replay(Replay::Open open, DatabaseFile& database, const RestorePlan& plan,
+                        const RestoreOptions& options) {
+    if (options.counts != nullptr) open = counting(std::move(open), plan, *options.counts);
+    return Replay(std::move(open), plan, database).run();
+}
+
+Result<Position> fetch_and_replay(FetchCrew& crew, DatabaseFile& database, const RestorePlan& plan,
+                                  const RestoreOptions& options) {
+    if (crew.size() == 0) {
+        const auto open = [&crew](const std::string& name) { return crew.client().open(name); };
+        return replay(open, database, plan, options);
+    }
+    FetchAhead files(crew, files_of(plan));
+    LITESTREAM_TRY(files.start());
+    return replay([&files](const std::string& name) { return files.open(name); }, database, plan, options);
 }
 
 Result<RestoreResult> plan_and_restore(ReplicaClient& client, DatabaseFile& database,
                                        const RestoreOptions& options) {
-    LITESTREAM_ASSIGN(const RestorePlan plan, make_plan(client, options));
-    return restore_into(client, database, plan, options);
+    FetchCrew crew(client, options.parallelism);
+    LITESTREAM_ASSIGN(const RestorePlan plan, make_plan(crew, options));
+    LITESTREAM_ASSIGN(Position position, fetch_and_replay(crew, database, plan, options));
+    LITESTREAM_TRY(run_check(options, database.temporary_path(), !plan.is_ours));
+    LITESTREAM_TRY(database.publish());
+    return RestoreResult{std::move(position), plan.note};
 }
 
 }  // namespace

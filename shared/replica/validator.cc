@@ -6,58 +6,9 @@
 
 #include "shared/base/directory.h"
 #include "shared/base/random.h"
-#include "shared/format/path.h"
 
 namespace litestream {
 namespace {
-
-class CountingSource final : public Source {
-  public:
-    CountingSource(std::unique_ptr<Source> source, std::uint64_t& bytes)
-        : source_(std::move(source)), bytes_(bytes) {}
-    Result<std::size_t> read(ByteSpan buffer) override {
-        auto size = source_->read(buffer);
-        if (size) bytes_ += *size;
-        return size;
-    }
-
-  private:
-    const std::unique_ptr<Source> source_;
-    std::uint64_t& bytes_;
-};
-
-// Reads through another client and counts what is read.
-class CountingClient final : public ReplicaClient {
-  public:
-    CountingClient(ReplicaClient& client, ValidationReport& report) : client_(client), report_(report) {}
-
-    std::string url() const override { return client_.url(); }
-    Result<std::vector<std::string>> generations() override { return client_.generations(); }
-    Result<std::vector<SnapshotInfo>> snapshots(const std::string& generation) override {
-        return client_.snapshots(generation);
-    }
-    Result<std::vector<SegmentInfo>> segments(const std::string& generation) override {
-        return client_.segments(generation);
-    }
-    Result<std::unique_ptr<Source>> open(const std::string& name) override {
-        LITESTREAM_ASSIGN(auto source, client_.open(name));
-        const std::size_t slash = name.rfind('/');
-        const bool is_snapshot = parse_snapshot_name(std::string_view(name).substr(slash + 1)).has_value();
-        ++(is_snapshot ? report_.snapshots : report_.segments);
-        return std::unique_ptr<Source>(std::make_unique<CountingSource>(std::move(source), report_.bytes));
-    }
-    Result<std::optional<Trailer>> trailer(const std::string& name) override { return client_.trailer(name); }
-    Status publish(const std::string&, const Producer&) override { return reads_only(); }
-    Status replace(const std::string&, const Producer&) override { return reads_only(); }
-    Status remove(const std::string&) override { return reads_only(); }
-    Status remove_remains(const std::string&) override { return reads_only(); }
-
-  private:
-    static Error reads_only() { return bad_input("validation only reads"); }
-
-    ReplicaClient& client_;
-    ValidationReport& report_;
-};
 
 class TemporaryDatabase {
   public:
@@ -114,9 +65,14 @@ std::string sizes(std::uint64_t restored, std::uint64_t live, const char* unit) 
 
 Result<ValidationReport> validate(ReplicaClient& client, const ValidateOptions& options) {
     ValidationReport report;
-    CountingClient counting(client, report);
+    RestoreCounts counts;
+    ValidateOptions counted = options;
+    counted.restore.counts = &counts;
     const TemporaryDatabase temporary(options.directory);
-    auto status = restore_and_inspect(counting, temporary.path(), options, report);
+    auto status = restore_and_inspect(client, temporary.path(), counted, report);
+    report.snapshots = counts.snapshots;
+    report.segments = counts.segments;
+    report.bytes = counts.bytes;
     if (!status) {
         const ErrorCode code = status.error().code;
         if (code == ErrorCode::kInterrupt || code == ErrorCode::kCantOpen) return std::move(status).error();
