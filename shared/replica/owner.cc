@@ -123,7 +123,9 @@ Result<std::string> claim(ReplicaClient& client, const Owner& owner, const std::
         LITESTREAM_TRY(client.replace(kOwnerName, record_producer(owner, now_ms)));
         return std::string();
     }
-    return is_damaged ? record.error().message + kWayOut : refusal_of(client, **record);
+    // It may read well the next time: what came may be a proxy's page.
+    if (is_damaged) return corrupt(record.error().message + kWayOut);
+    return refusal_of(client, **record);
 }
 
 }  // namespace litestream

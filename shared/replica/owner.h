@@ -36,7 +36,7 @@ Result<std::optional<OwnerRecord>> read_owner(ReplicaClient& client);
 // Makes sure that the replica is `owner`'s, which writes the record if there is none. A replica with data but
 // no record is taken over only if its newest generation is `generation`, the database's own. `adopt`: take
 // over whatever is there. "": it is ours; else a refusal that says whose it is and what to do. An error means
-// that nothing is known.
+// that nothing is known (kCorrupt: the record is damaged, or was not what came).
 Result<std::string> claim(ReplicaClient& client, const Owner& owner, const std::string& generation,
                           bool adopt, std::int64_t now_ms);
 

@@ -22,6 +22,13 @@ std::string claimed(ReplicaClient& client, const Owner& owner, bool adopt = fals
     return *refusal;
 }
 
+std::string damage_of(ReplicaClient& client) {
+    const auto refusal = claim(client, kFirst, kGeneration, false, kNowMs);
+    REQUIRE_FALSE(refusal);
+    CHECK(refusal.error().code == ErrorCode::kCorrupt);
+    return refusal.error().message;
+}
+
 void add_data(ReplicaFiles& files, const std::string& generation) {
     ReplicaBuilder builder(files.client(), generation, 512);
     builder.commit({{1, 1}});
@@ -108,7 +115,8 @@ TEST_CASE("a damaged record is nobody's to overwrite without adopt") {
         REQUIRE(make_directories(files.root(), 0700));
         files.write(kOwnerName, as_bytes(text));
 
-        CHECK(contains(claimed(files.client(), kFirst), kOwnerName));
+        CHECK(contains(damage_of(files.client()), kOwnerName));
+        CHECK(contains(damage_of(files.client()), "{\"adopt\":true}"));
         CHECK(claimed(files.client(), kFirst, true).empty());
         CHECK(claimed(files.client(), kFirst).empty());
     }
@@ -119,7 +127,7 @@ TEST_CASE("a record that is too long is not read to its end") {
     REQUIRE(make_directories(files.root(), 0700));
     files.write(kOwnerName, Bytes(1u << 20, ' '));
 
-    CHECK(contains(claimed(files.client(), kFirst), "too long"));
+    CHECK(contains(damage_of(files.client()), "too long"));
 }
 
 TEST_CASE("nothing is known while the storage fails") {
