@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "shared/base/text.h"
+#include "shared/format/segment.h"
 #include "shared/format/wal.h"
 
 namespace litestream {
@@ -51,6 +52,25 @@ Result<bool> is_restorable(ReplicaClient& client, const SnapshotInfo& snapshot, 
     return has_last_link(client, segments);
 }
 
+// The stored checksum of the frame that ends at `end`, within a local segment.
+Result<Bytes> checksum_before(const SegmentStore& store, const SegmentRef& segment, std::uint64_t end,
+                              std::uint32_t page_size) {
+    constexpr std::uint64_t kChecksumSize = 8;
+    const std::uint64_t from = end - page_size - kChecksumSize - segment.start;
+    LITESTREAM_ASSIGN(File file, File::open(store.file_of(segment), O_RDONLY));
+    FileSource source(std::move(file));
+    Bytes found;
+    std::uint64_t at = 0;
+    LITESTREAM_TRY(read_payload(source, [&](ByteView bytes) -> Status {
+        const std::uint64_t first = std::max(at, from);
+        const std::uint64_t last = std::min(at + bytes.size(), from + kChecksumSize);
+        for (std::uint64_t i = first; i < last; ++i) found.push_back(bytes[i - at]);
+        at += bytes.size();
+        return {};
+    }));
+    return found;
+}
+
 }  // namespace
 
 Result<Held> held_of(ReplicaClient& client, const std::string& generation) {
@@ -73,11 +93,31 @@ Result<Held> held_of(ReplicaClient& client, const std::string& generation) {
     }
     LITESTREAM_ASSIGN(const Trailer last, trailer_of(client, segments.back()));
     held.end = last.end();
+    held.last = last;
     if (last_index_begin(segments)->offset != 0) held.first_free_index = last.index + 1;
     if (held.snapshot) {
         LITESTREAM_ASSIGN(held.is_restorable, is_restorable(client, *held.snapshot, segments));
     }
     return held;
+}
+
+std::string find_fork(const SegmentStore& store, const Held& held) {
+    if (!held.last) return "";
+    const Position& end = held.end;
+    const std::string fork = "the replica has commits up to " + end.to_string() +
+                             " that are not of this database: it was set back to an earlier state, or a "
+                             "copy of it replicates there";
+    if (store.end().generation == end.generation && store.end().before(end)) return fork;
+    const auto local = store.segments_after({end.generation, end.index, end.offset - 1}, 1);
+    const bool is_same_index = !local.empty() && local.front().index == end.index;
+    if (!is_same_index || local.front().start >= end.offset) return "";  // trimmed
+    if (end.offset - local.front().start < kFrameHeaderSize + held.last->page_size) return fork;
+    const auto checksum = checksum_before(store, local.front(), end.offset, held.last->page_size);
+    if (!checksum) return "";  // damaged: whoever uploads it says how
+    Bytes stored(8);
+    store_be32(stored.data(), held.last->end_checksum.s0);
+    store_be32(stored.data() + 4, held.last->end_checksum.s1);
+    return *checksum == stored ? "" : fork;
 }
 
 Result<std::string> find_gap(const SegmentStore& store, const Position& at, const SegmentRef& first) {

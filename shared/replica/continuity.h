@@ -23,9 +23,14 @@ struct Held {
     std::optional<SnapshotInfo> snapshot;  // the newest one; created_ms is when it was taken
     // Where a new snapshot can go: the last index there lacks its beginning.
     std::uint64_t first_free_index = 0;
+    std::optional<Trailer> last;  // of the segment that ends at `end`
 };
 
 Result<Held> held_of(ReplicaClient& client, const std::string& generation);
+
+// Why what the replica has is another history than the local one of the same generation: the machine was set
+// back to an earlier state, or a copy of it writes there too. "": it is ours, as far as it can be compared.
+std::string find_fork(const SegmentStore& store, const Held& held);
 
 // Why `first`, the first local segment behind `at`, does not go on there; "": it does.
 Result<std::string> find_gap(const SegmentStore& store, const Position& at, const SegmentRef& first);
