@@ -25,6 +25,7 @@ Replicator::Replicator(ReplicatorOptions options, std::unique_ptr<ReplicaClient>
       client_(std::move(client)),
       store_(store),
       images_(images),
+      scheduler_(scheduler),
       adopt_(options_.adopt),
       sync_back_off_(kMinBackOffMs, kMaxBackOffMs),
       retention_back_off_(kMinRetentionBackOffMs, kHourMs) {
@@ -32,7 +33,7 @@ Replicator::Replicator(ReplicatorOptions options, std::unique_ptr<ReplicaClient>
     job_ = scheduler.add_job([this] { work(); });
     subscription_ = store_.subscribe([this] {
         if (is_fenced_.load()) return;
-        job_->wake_at(std::max(steady_clock_ms() + options_.sync_interval_ms, not_before_ms_.load()));
+        job_->wake_at(std::max(scheduler_.now_ms() + options_.sync_interval_ms, not_before_ms_.load()));
     });
     job_->wake();
 }
@@ -45,6 +46,7 @@ Replicator::~Replicator() {
 }
 
 void Replicator::sync_now() {
+    is_asked_.store(true);
     not_before_ms_.store(0);
     job_->wake();
 }
@@ -63,6 +65,9 @@ ReplicatorStatus Replicator::status() const {
     status.retry_ms = retry_ms_;
     status.pending_bytes = pending;
     status.last_error = last_error_.empty() ? retention_error_ : last_error_;
+    status.wal_bytes = wal_bytes_;
+    status.requests = client_->request_counts();
+    status.note = client_->fence_note();
     return status;
 }
 
@@ -167,7 +172,7 @@ void Replicator::finish_work(const Status& status) {
     if (error != error_before && !stopping_.load())
         record(error.empty() ? "replica_recovered" : "replica_error", error);
     if (stopping_.load() || is_fenced_.load()) return;
-    not_before_ms_.store(status ? 0 : steady_clock_ms() + delay_ms);
+    not_before_ms_.store(status ? 0 : scheduler_.now_ms() + delay_ms);
     if (!status) return wake_in(delay_ms);
     if (behind) wake_in(options_.sync_interval_ms);
     const std::int64_t now_ms = options_.clock.steady_ms();
@@ -181,8 +186,7 @@ void Replicator::record(std::string_view kind, const std::string& detail) const 
     record_event(options_.owner.database, kind, detail.empty() ? what : what + ": " + detail);
 }
 
-// The scheduler has its own clock.
-void Replicator::wake_in(std::int64_t delay_ms) { job_->wake_at(steady_clock_ms() + delay_ms); }
+void Replicator::wake_in(std::int64_t delay_ms) { job_->wake_at(scheduler_.now_ms() + delay_ms); }
 
 void Replicator::set_position(const Position& position) {
     const bool has_everything = has_snapshot_ && position == store_.end();
@@ -240,22 +244,36 @@ Status Replicator::take_due_snapshot() {
 
 // --- Retention ---
 
-// Its errors are shown, but what matters is that the replica has everything.
+// Its errors are shown, but what matters is that the replica has everything. Who may not remove files will
+// not be allowed to in a minute either: the next snapshot asks again, and until then nothing does.
 void Replicator::retain() {
     if (options_.retention_ms <= 0 || !retention_due_ || !has_snapshot_ || stopping_.load()) return;
     if (options_.clock.steady_ms() < retention_not_before_ms_) return;
     const std::int64_t now_ms = options_.clock.wall_ms();
     const Status status = remove_old(now_ms);
-    retention_due_ = !status;
+    const bool is_refused = !status && status.error().code == ErrorCode::kAuth;
+    retention_due_ = !status && !is_refused;
     retention_not_before_ms_ = 0;
-    if (status) {
+    if (!retention_due_) {
         retention_back_off_.succeeded();
     } else if (!is_fenced_.load()) {
         retention_not_before_ms_ = options_.clock.steady_ms() + retention_back_off_.failed();
     }
-    const std::lock_guard lock(mutex_);
-    retention_error_ = status ? "" : "removing old files: " + status.error().message;
-    if (status) retained_ms_ = now_ms;
+    note_retention(status, now_ms);
+}
+
+// An event where the trouble begins, changes its kind or ends: which files it is about changes all the time.
+void Replicator::note_retention(const Status& status, std::int64_t now_ms) {
+    const std::string what = status ? "" : "removing old files: " + status.error().message;
+    {
+        const std::lock_guard lock(mutex_);
+        retention_error_ = what;
+        if (status) retained_ms_ = now_ms;
+    }
+    const auto trouble = status ? std::nullopt : std::optional(status.error().code);
+    if (trouble == retention_trouble_ || trouble == ErrorCode::kInterrupt || is_fenced_.load()) return;
+    retention_trouble_ = trouble;
+    record(status ? "retention_recovered" : "retention_error", what);
 }
 
 Status Replicator::remove_old(std::int64_t now_ms) {

@@ -1,13 +1,16 @@
 // Replicator: keeps one replica of one database up to date. It takes segments from the store, merges those of
 // an index that wait (each restart of the sync interval), publishes them through a client, takes the first
 // snapshot of a generation and one each interval, and removes what is older than the retention. Errors are
-// kept, shown and retried with back-off and jitter; nothing here can fail or delay a commit.
+// kept, shown and retried with back-off and jitter; nothing here can fail or delay a commit. Where old files
+// may not be removed, that is said once and tried again with the next snapshot.
 //
 // Where segments are gone before the replica had them, or one does not verify, a snapshot of a later index
 // goes over the gap, or capture is asked for a new generation: the positions in the gap are lost to the
 // replica, the later ones are not.
 //
-// A replica of another owner (shared/replica/owner.h) fences it: it never writes again.
+// A replica of another owner (shared/replica/owner.h) fences it: it never writes again. Two owners' files
+// never meet under one name, each having generations of its own, so it asks for the owner now and then before
+// it uploads: after kOwnerCheckMs, or after kOwnerCheckOfSyncMs where somebody waits for a sync.
 //
 // Thread-safe. The work runs as one job on the scheduler's threads: at most one thread at a time is in it.
 // Lock order: mutex_ is innermost and not held across I/O.
@@ -18,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -31,6 +35,8 @@
 namespace litestream {
 
 constexpr std::int64_t kHourMs = 3600 * 1000;
+constexpr std::int64_t kOwnerCheckMs = 10'000;
+constexpr std::int64_t kOwnerCheckOfSyncMs = 1000;
 
 struct ReplicatorOptions {
     std::string name;
@@ -53,6 +59,9 @@ struct ReplicatorStatus {
     std::int64_t retry_ms = 0;        // wall clock of the next attempt after an error; 0: no error
     std::uint64_t pending_bytes = 0;  // of WAL, captured but not there yet
     std::string last_error;           // "" once a sync, and the removal of old files, went well
+    std::uint64_t wal_bytes = 0;      // uploaded since the start, before compression
+    RequestCounts requests;           // since the start, of what a store bills
+    std::string note;                 // what does not stop it and still should be known
 };
 
 class Replicator {
@@ -93,11 +102,13 @@ class Replicator {
     Status take_due_snapshot();
     std::optional<std::int64_t> snapshot_due_ms() const;
     void retain();
+    void note_retention(const Status& status, std::int64_t now_ms);
     Status remove_old(std::int64_t now_ms);
 
     // replicator_work.cc
     Status sync_once();
     Status check_owner(const std::string& generation);
+    Status check_owner_again();
     Status find_position(const std::string& generation);
     Result<bool> find_backlog(const std::string& generation);
     void start_afresh(const std::string& generation);
@@ -114,13 +125,16 @@ class Replicator {
     const std::unique_ptr<ReplicaClient> client_;  // used by the job only
     SegmentStore& store_;
     ImageSource& images_;
+    Scheduler& scheduler_;
     std::atomic<bool> stopping_ = false;
     std::atomic<bool> is_fenced_ = false;
-    // Steady clock; a back-off that new segments do not cut short.
+    std::atomic<bool> is_asked_ = false;  // for a sync, since the owner was looked at
+    // The scheduler's clock; a back-off that new segments do not cut short.
     std::atomic<std::int64_t> not_before_ms_ = 0;
 
     // The job only:
     bool adopt_;
+    std::int64_t owner_seen_ms_ = 0;  // steady clock
     bool knows_position_ = false;
     bool has_snapshot_ = false;  // of the position's generation, and everything from there to the position
     std::optional<LastSnapshot> last_snapshot_;
@@ -128,6 +142,7 @@ class Replicator {
     std::set<std::string> given_up_;  // older generations whose last segments ended in a gap
     bool retention_due_ = true;
     std::int64_t retention_not_before_ms_ = 0;
+    std::optional<ErrorCode> retention_trouble_;  // that was recorded
     BackOff sync_back_off_;
     BackOff retention_back_off_;
 
@@ -143,6 +158,7 @@ class Replicator {
     std::int64_t retry_ms_ = 0;
     std::string last_error_;
     std::string retention_error_;
+    std::uint64_t wal_bytes_ = 0;
     std::uint64_t errors_ = 0;  // counts, so that waiters notice a new one
     bool snapshot_wanted_ = false;
     std::uint64_t snapshots_done_ = 0;

@@ -51,6 +51,7 @@ Status Replicator::check_owner(const std::string& generation) {
     LITESTREAM_ASSIGN(std::string refusal,
                       claim(*client_, options_.owner, generation, adopt_, options_.clock.wall_ms()));
     adopt_ = false;
+    owner_seen_ms_ = options_.clock.steady_ms();
     if (refusal.empty()) return {};
     store_.release_cursor(options_.name);
     {
@@ -62,12 +63,24 @@ Status Replicator::check_owner(const std::string& generation) {
     return bad_input(std::move(refusal));
 }
 
+// Somebody may have taken the replica over since: what went there from here on would be acknowledged, and
+// still not be what a restore takes.
+Status Replicator::check_owner_again() {
+    const std::int64_t wait_ms = is_asked_.exchange(false) ? kOwnerCheckOfSyncMs : kOwnerCheckMs;
+    if (options_.clock.steady_ms() - owner_seen_ms_ < wait_ms) return {};
+    return check_owner(position().generation);
+}
+
 // What the replica has of the current generation.
 Status Replicator::find_position(const std::string& generation) {
     LITESTREAM_TRY(check_owner(generation));
     LITESTREAM_ASSIGN(const bool has_backlog, find_backlog(generation));
     if (has_backlog) return {};
     LITESTREAM_ASSIGN(const Held held, held_of(*client_, generation));
+    if (const std::string fork = find_fork(store_, held); !fork.empty()) {
+        if (given_up_.insert(generation).second) store_.request_generation(fork);
+        return Error{ErrorCode::kBusy, client_->url() + ": " + fork};
+    }
     if (gap_ && gap_->after.generation != generation) gap_.reset();
     has_snapshot_ = held.is_restorable && !gap_;
     if (held.snapshot) note_snapshot(held.snapshot->index, held.snapshot->created_ms);
@@ -87,6 +100,7 @@ Result<bool> Replicator::find_backlog(const std::string& generation) {
         if (before == generation || given_up_.contains(before)) continue;
         LITESTREAM_ASSIGN(const Held held, held_of(*client_, before));
         if (!held.is_restorable || store_.segments_after(held.end, 1).empty()) continue;
+        if (!find_fork(store_, held).empty()) continue;
         gap_.reset();
         has_snapshot_ = true;
         knows_position_ = true;
@@ -141,6 +155,7 @@ Status Replicator::upload(const std::vector<SegmentRef>& segments) {
     const SegmentRef& first = segments.front();
     const std::uint64_t start = first.index == at.index ? at.offset : 0;
     const Position end = segments.back().end_position();
+    LITESTREAM_TRY(check_owner_again());
     LITESTREAM_TRY(store_.promise(options_.name, end));
     Status merged;
     const std::string name = segment_path(first.generation, first.index, start);
@@ -159,6 +174,8 @@ Status Replicator::upload(const std::vector<SegmentRef>& segments) {
     }
     LITESTREAM_TRY(published);
     set_position(end);
+    const std::lock_guard lock(mutex_);
+    wal_bytes_ += end.offset - start;
     return {};
 }
 

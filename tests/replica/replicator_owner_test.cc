@@ -54,6 +54,23 @@ TEST_CASE_FIXTURE(TwoSites, "the second of two databases is fenced and the first
     CHECK(files.restore().position() == first.primary.position());
 }
 
+TEST_CASE_FIXTURE(TwoSites, "a record that reads damaged holds up for as long as it does, and no longer") {
+    start_first();
+    const Bytes record = files.read(kOwnerName);
+    first.stop();
+    files.write(kOwnerName, as_bytes("<html>not now</html>"));
+    first.primary.commit();
+    const auto before = files.names();
+
+    first.start();
+    until([&] { return first.has_error(kOwnerName); });
+    CHECK(files.names() == before);
+    files.write(kOwnerName, record);
+    first.flush();
+
+    CHECK(files.restore().position() == first.primary.position());
+}
+
 TEST_CASE_FIXTURE(TwoSites, "what is fenced answers at once and keeps no segments") {
     start_first();
     second.primary.commit();
@@ -103,15 +120,32 @@ TEST_CASE_FIXTURE(TwoSites, "with adopt the second takes over and the first is f
     second.primary.commit();
     second.start();
     second.flush();
+    const auto before = files.names();
 
     first.commit_in_next_index();
-    first.fail("publish");
+    clock.advance(kOwnerCheckOfSyncMs);
     first.replicator().sync_now();
     until_fenced(first);
 
     CHECK(first.has_error("/data/second.db"));
+    CHECK(files.names() == before);
     CHECK(files.restore_position(begin).database == first.primary.state(begin));
     CHECK(files.restore_position(second.primary.position()).result);
+}
+
+TEST_CASE_FIXTURE(TwoSites, "where nobody asks for a sync the first one looks again in a while") {
+    start_first();
+    second.options.adopt = true;
+    second.primary.commit();
+    second.start();
+    second.flush();
+    const auto before = files.names();
+
+    clock.advance(kOwnerCheckMs);
+    first.primary.commit();
+    until_fenced(first);
+
+    CHECK(files.names() == before);
 }
 
 TEST_CASE_FIXTURE(TwoSites, "an owner that was adopted from removes nothing any more") {
