@@ -6,6 +6,7 @@
 
 #include "shared/base/directory.h"
 #include "shared/format/frame_chain.h"
+#include "shared/format/path.h"
 #include "shared/replica/generation_choice.h"
 #include "shared/replica/restorer.h"
 
@@ -13,6 +14,8 @@ namespace litestream {
 namespace {
 
 constexpr std::size_t kDatabaseHeaderSize = 100;
+constexpr std::uint64_t kSegmentsEvery = 4;  // looks that find nothing
+constexpr std::uint64_t kGenerationsEvery = 16;
 
 Result<std::unique_ptr<Source>> open_file(ReplicaClient& client, const std::string& name) {
     auto source = client.open(name);
@@ -49,15 +52,74 @@ bool knows_what_follows(const Trailer& snapshot) {
 
 Result<bool> DirectoryFollower::look() {
     const Position before = feed_.state().position;
-    LITESTREAM_ASSIGN(const auto names, client_.generations());
-    if (before.empty() || names != names_) LITESTREAM_TRY(choose(names));
-    auto followed = follow();
+    LITESTREAM_ASSIGN(const bool has_news, ask(question()));
+    auto followed = has_news ? follow() : Status();
     if (!followed && followed.error().code == ErrorCode::kCorrupt) {
         followed = start_over(std::move(followed).error());
     }
     LITESTREAM_TRY(followed);
-    return feed_.state().position != before;
+    const bool has_moved = feed_.state().position != before;
+    quiet_looks_ = has_moved ? 0 : quiet_looks_ + 1;
+    return has_moved;
 }
+
+// --- What to ask for ---
+
+// Where the names are 0.3's, that of the next segment is not known.
+DirectoryFollower::Question DirectoryFollower::question() const {
+    const Position& at = feed_.state().position;
+    if (!is_billed_ || !has_looked_ || at.empty()) return Question::kEverything;
+    if (quiet_looks_ > 0 && quiet_looks_ % kGenerationsEvery == 0) return Question::kGenerations;
+    if (quiet_looks_ % kSegmentsEvery == 0) return Question::kSegments;
+    const bool is_known =
+        !last_taken_ || last_taken_->name == segment_path(last_taken_->generation, last_taken_->index,
+                                                          last_taken_->offset);
+    return is_known ? Question::kNextSegment : Question::kSegments;
+}
+
+// False: there is nothing to be taken. One request, unless there is.
+Result<bool> DirectoryFollower::ask(Question question) {
+    switch (question) {
+        case Question::kEverything:
+            LITESTREAM_TRY(ask_for_generations());
+            return true;
+        case Question::kGenerations:
+            return ask_for_generations();
+        case Question::kSegments:
+            return true;
+        case Question::kNextSegment:
+            return ask_for_next();
+    }
+    return true;
+}
+
+// True: they are others than before.
+Result<bool> DirectoryFollower::ask_for_generations() {
+    LITESTREAM_ASSIGN(const auto names, client_.generations());
+    const bool is_settled = has_looked_ && !feed_.state().position.empty() && names == names_;
+    if (is_settled) return false;
+    if (is_only_one(names)) {
+        names_ = names;
+    } else {
+        LITESTREAM_TRY(choose(names));
+    }
+    has_looked_ = true;
+    return true;
+}
+
+// Then there is no choice, for which everything would have to be listed. A store has no empty folders.
+bool DirectoryFollower::is_only_one(const std::vector<std::string>& names) const {
+    return is_billed_ && names.size() == 1 && names.front() == feed_.state().position.generation;
+}
+
+Result<bool> DirectoryFollower::ask_for_next() const {
+    const Position& at = feed_.state().position;
+    const auto trailer = client_.trailer(segment_path(at.generation, at.index, at.offset));
+    if (!trailer && trailer.error().code != ErrorCode::kNotFound) return trailer.error();
+    return trailer.has_value();
+}
+
+// --- Taking it ---
 
 // Only a new name can bring another generation than the one that was right before. One without a snapshot is
 // waited for.
@@ -78,13 +140,22 @@ Status DirectoryFollower::choose(const std::vector<std::string>& names) {
 }
 
 Status DirectoryFollower::follow() {
-    LITESTREAM_ASSIGN(const auto segments, client_.segments(feed_.state().position.generation));
+    LITESTREAM_ASSIGN(const auto segments, client_.segments_from(listed_from()));
     for (std::size_t i = 0; i < segments.size(); ++i) {
         LITESTREAM_ASSIGN(const bool behind, is_behind(segments, i));
         if (!behind) LITESTREAM_TRY(take(segments[i]));
-        last_taken_ = segments[i].name;
+        last_taken_ = segments[i];
     }
     return {};
+}
+
+// The last segment of the state's index that was seen; before it is nothing new.
+Position DirectoryFollower::listed_from() const {
+    Position from = feed_.state().position;
+    const bool is_seen =
+        last_taken_ && last_taken_->generation == from.generation && last_taken_->index == from.index;
+    from.offset = is_seen ? last_taken_->offset : 0;
+    return from;
 }
 
 // A newer snapshot heals what is missing or damaged; without one it is an error.
@@ -107,7 +178,7 @@ Result<bool> DirectoryFollower::is_behind(const std::vector<SegmentInfo>& segmen
     if (segment.offset >= state.offset) return false;
     const bool is_last = at + 1 == segments.size() || segments[at + 1].index != segment.index;
     if (!is_last) return segments[at + 1].offset <= state.offset;
-    if (segment.name == last_taken_) return true;
+    if (last_taken_ && segment.name == last_taken_->name) return true;
     LITESTREAM_ASSIGN(const auto trailer, client_.trailer(segment.name));
     return trailer && trailer->end_offset <= state.offset;
 }
@@ -118,6 +189,7 @@ Status DirectoryFollower::take(const SegmentInfo& segment) {
 }
 
 Status DirectoryFollower::take_snapshot(const Generation& generation) {
+    last_taken_.reset();
     LITESTREAM_ASSIGN(const std::size_t newest, choose_snapshot(generation, {}));
     const SnapshotFile& snapshot = generation.snapshots[newest];
     if (!snapshot.trailer || !knows_what_follows(*snapshot.trailer)) return take_restored(generation);
