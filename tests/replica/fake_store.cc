@@ -58,7 +58,8 @@ S3Options FakeStore::quick() {
 
 std::unique_ptr<S3ReplicaClient> FakeStore::client(S3Options options) {
     return std::make_unique<S3ReplicaClient>(
-        location(), [keys = keys](bool) { return keys; }, connect(), options);
+        location(), [keys = keys](bool) { return keys; }, connect(), options,
+        are_duplicates_offered ? [this] { return connect(); } : S3ReplicaClient::Connect());
 }
 
 void FakeStore::plan(StoreFault fault) {
@@ -103,6 +104,20 @@ bool FakeStore::wait_for_hang() {
     return changed_.wait_for(lock, std::chrono::seconds(10), [this] { return is_hanging_; });
 }
 
+bool FakeStore::wait_for_count(const std::string& pattern, int count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] {
+        const auto fits = [&](const std::string& line) { return line.find(pattern) != std::string::npos; };
+        return std::count_if(requests_.begin(), requests_.end(), fits) >= count;
+    });
+}
+
+void FakeStore::release() {
+    const std::lock_guard lock(mutex_);
+    is_released_ = true;
+    changed_.notify_all();
+}
+
 // --- Answering ---
 
 std::optional<StoreFault> FakeStore::take_fault(const std::string& line) {
@@ -123,7 +138,8 @@ Result<HttpAnswer> FakeStore::handle(const HttpRequestSpec& spec, const Sink& on
     const auto url = Url::parse(spec.url);
     const std::string line = spec.method + " " + spec.url.substr(std::string(kHost).size());
     requests_.push_back(line);
-    const auto fault = take_fault(line);
+    changed_.notify_all();
+    const auto fault = take_fault(line + " " + Request{spec, ""}.header("Range"));
     if (fault && fault->kind == StoreFault::Kind::kReset) return reset;
     if (fault && fault->kind == StoreFault::Kind::kHang) {
         is_hanging_ = true;
@@ -131,15 +147,22 @@ Result<HttpAnswer> FakeStore::handle(const HttpRequestSpec& spec, const Sink& on
         changed_.wait(lock, [&] { return transport.is_cancelled(); });
         return Error{ErrorCode::kInterrupt, "interrupted"};
     }
+    if (fault && fault->kind == StoreFault::Kind::kHold) {
+        changed_.wait(lock, [&] { return is_released_ || transport.is_cancelled(); });
+    }
     if (fault && fault->kind == StoreFault::Kind::kRefuse) {
-        return HttpAnswer{fault->status, fault->headers, "<Error><Code>" + fault->code + "</Code></Error>"};
+        return HttpAnswer{fault->status, fault->headers,
+                          "<Error><Code>" + fault->code + "</Code><Message>" + fault->message +
+                              "</Message></Error>"};
     }
     const std::string root = std::string("/") + kBucket + "/";
     Request request{spec, url->path.starts_with(root) ? url->path.substr(root.size()) : ""};
     for (const auto& [name, value] : url->query) request.query[name] = value;
+    if (fault && fault->kind == StoreFault::Kind::kSamePage) request.query.erase("continuation-token");
     const auto refusal = check(request);
     HttpAnswer got = refusal ? *refusal : answer(request);
     if (fault && fault->kind == StoreFault::Kind::kLose) return reset;
+    if (fault && !refusal) spoil(fault->kind, request, got);
     if (spec.method == "HEAD") got.body.clear();
     const bool is_cut = fault && fault->kind == StoreFault::Kind::kCut;
     if (is_cut) got.body.resize(std::min(got.body.size(), fault->bytes));
@@ -147,6 +170,15 @@ Result<HttpAnswer> FakeStore::handle(const HttpRequestSpec& spec, const Sink& on
     lock.unlock();
     LITESTREAM_TRY(on_body(as_bytes(std::exchange(got.body, ""))));
     return is_cut ? Result<HttpAnswer>(reset) : got;
+}
+
+void FakeStore::spoil(StoreFault::Kind kind, const Request& request, HttpAnswer& answer) {
+    if (kind == StoreFault::Kind::kGarble) answer.body = "<<< no XML";
+    if (kind == StoreFault::Kind::kOtherEtag) answer.headers["etag"] = "\"" + std::string(32, '0') + "\"";
+    if (kind != StoreFault::Kind::kDamage || answer.status != 200) return;
+    Object& object = objects_.at(request.key);
+    object.body.front() ^= 1;
+    answer.headers["etag"] = object.headers["etag"] = etag_of(object.body);
 }
 
 }  // namespace litestream

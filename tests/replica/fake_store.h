@@ -21,7 +21,7 @@
 
 namespace litestream {
 
-// What happens to a request whose "METHOD PATH?QUERY" contains `pattern`.
+// What happens to a request whose "METHOD PATH?QUERY", or that and " bytes=RANGE", contains `pattern`.
 struct StoreFault {
     enum class Kind {
         kRefuse,  // answered with status, code and headers; nothing is done
@@ -29,6 +29,11 @@ struct StoreFault {
         kLose,    // done, and the answer lost
         kCut,     // the answer's body breaks off after `bytes`
         kHang,    // no answer until cancel()
+        kHold,    // the answer waits for release()
+        kDamage,  // done, with other bytes; the answer's ETag is that of these
+        kOtherEtag,  // done; the answer has an ETag that is not the bytes' MD5
+        kGarble,     // done; the answer's body is none
+        kSamePage,   // of a listing: the first page, whichever was asked for
     };
     std::string pattern;
     Kind kind = Kind::kRefuse;
@@ -38,6 +43,7 @@ struct StoreFault {
     std::size_t bytes = 0;
     int times = 1;  // how many such requests
     int after = 0;  // how many pass first
+    std::string message = {};
 };
 
 class FakeStore {
@@ -57,6 +63,7 @@ class FakeStore {
     std::set<std::string> locked;  // keys that nobody may delete
     bool has_multi_delete = true;
     bool has_ranges = true;
+    bool are_duplicates_offered = true;  // by client()
 
     S3Location location(const std::string& prefix = "app") const;
     std::unique_ptr<HttpTransport> connect();
@@ -71,6 +78,8 @@ class FakeStore {
     std::vector<std::string> requests() const;    // "PUT /bucket/key?query"
     int count(const std::string& pattern) const;  // requests that contain it
     bool wait_for_hang();                         // until a request hangs, for ten seconds at most
+    bool wait_for_count(const std::string& pattern, int count);  // of requests, for ten seconds at most
+    void release();                                              // what is held, and all that would be
 
   private:
     class Transport;
@@ -97,6 +106,7 @@ class FakeStore {
     Result<HttpAnswer> handle(const HttpRequestSpec& spec, const Sink& on_body, const Transport& transport);
     std::optional<StoreFault> take_fault(const std::string& line);
     std::optional<HttpAnswer> check(const Request& request) const;
+    void spoil(StoreFault::Kind kind, const Request& request, HttpAnswer& answer);
     HttpAnswer answer(const Request& request);
     HttpAnswer answer_bucket(const Request& request);
     HttpAnswer get(const Request& request) const;
@@ -118,6 +128,7 @@ class FakeStore {
     std::vector<std::string> requests_;
     int next_upload_ = 1;
     bool is_hanging_ = false;
+    bool is_released_ = false;
 };
 
 }  // namespace litestream

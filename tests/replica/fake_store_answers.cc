@@ -156,10 +156,12 @@ HttpAnswer FakeStore::complete(const Request& request) {
         if (etag != etag_of(part->second)) return refuse(400, "InvalidPart");
         object.body += part->second;
     }
-    object.headers["etag"] = "\"parts-" + std::to_string(number) + "\"";
+    object.headers["etag"] = etag_of(object.body);
+    object.headers["etag"].insert(33, "-" + std::to_string(number));
     HttpAnswer stored = store(request, std::move(object));
-    if (stored.status == 200) uploads_.erase(upload);
-    return stored;
+    if (stored.status != 200) return stored;
+    uploads_.erase(upload);
+    return {200, {}, element("CompleteMultipartUploadResult", element("Key", request.key))};
 }
 
 HttpAnswer FakeStore::list(const Request& request) const {
@@ -181,8 +183,8 @@ HttpAnswer FakeStore::list(const Request& request) const {
     }
     std::string xml;
     std::size_t left = page_size;
-    for (auto entry = entries.upper_bound(request.text("continuation-token")); entry != entries.end();
-         ++entry) {
+    const std::string last = std::max(request.text("start-after"), request.text("continuation-token"));
+    for (auto entry = entries.upper_bound(last); entry != entries.end(); ++entry) {
         xml += entry->second;
         if (--left > 0 || std::next(entry) == entries.end()) continue;
         xml += element("IsTruncated", "true") + element("NextContinuationToken", entry->first);

@@ -48,16 +48,6 @@ TEST_CASE("an unknown scheme or key is refused by name") {
     CHECK(contains(refusal("file:///backup?colour=red"), "\"colour\""));
 }
 
-TEST_CASE("a replica that does not exist is empty") {
-    ReplicaFiles files;
-
-    CHECK(files.client().generations()->empty());
-    CHECK(files.client().snapshots(kGeneration)->empty());
-    CHECK(files.client().segments(kGeneration)->empty());
-    CHECK(files.client().open("generations/x").error().code == ErrorCode::kNotFound);
-    CHECK_FALSE(file_exists(files.root()));
-}
-
 TEST_CASE("a directory that is not the one written before fails one publish") {
     ReplicaFiles files;
     ReplicaClient& client = files.client();
@@ -72,31 +62,6 @@ TEST_CASE("a directory that is not the one written before fails one publish") {
     CHECK(client.publish(segment_path(kGeneration, 0, 0), text("segment")));
 }
 
-TEST_CASE("what is published is listed in order, and nothing else is") {
-    ReplicaFiles files;
-    ReplicaClient& client = files.client();
-    const std::pair<std::uint64_t, std::uint64_t> places[] = {{16, 0}, {2, 32}, {2, 0}};
-    for (const auto& [index, offset] : places) {
-        REQUIRE(client.publish(segment_path(kGeneration, index, offset), text("segment")));
-    }
-    REQUIRE(client.publish(snapshot_path(kGeneration, 2), text("snapshot!")));
-    files.write(segment_path(kGeneration, 2, 64) + ".tmp", {});
-    files.write("generations/owner", {});
-    REQUIRE(make_directories(join_path(files.root(), wal_path(kGeneration) + "/ab"), 0700));
-
-    const auto segments = client.segments(kGeneration);
-    const auto snapshots = client.snapshots(kGeneration);
-
-    CHECK(*client.generations() == std::vector<std::string>{kGeneration});
-    REQUIRE(segments->size() == 3);
-    CHECK((*segments)[0].name == segment_path(kGeneration, 2, 0));
-    CHECK((*segments)[1].offset == 32);
-    CHECK((*segments)[2].index == 16);
-    REQUIRE(snapshots->size() == 1);
-    CHECK((*snapshots)[0].size_bytes == 9);
-    CHECK((*snapshots)[0].created_ms > 1'500'000'000'000);
-}
-
 TEST_CASE("the flat layout of Litestream 0.3 is listed too") {
     ReplicaFiles files;
     files.copy_golden("litestream-0.3.13");
@@ -107,29 +72,6 @@ TEST_CASE("the flat layout of Litestream 0.3 is listed too") {
     CHECK((*segments)[2].offset == 0xae058);
     CHECK((*segments)[3].index == 1);
     CHECK(files.client().snapshots("6dd45e6b2e4963c6")->size() == 1);
-}
-
-TEST_CASE("publishing never replaces a file") {
-    ReplicaFiles files;
-    const std::string name = snapshot_path(kGeneration, 0);
-    REQUIRE(files.client().publish(name, text("first")));
-
-    const Status again = files.client().publish(name, text("second"));
-
-    REQUIRE_FALSE(again);
-    CHECK(again.error().code == ErrorCode::kExists);
-    CHECK(contains(again.error().message, name));
-    CHECK(as_text(files.read(name)) == "first");
-}
-
-TEST_CASE("replacing puts the new file in the place of the old one") {
-    ReplicaFiles files;
-    REQUIRE(files.client().replace("owner", text("first")));
-
-    REQUIRE(files.client().replace("owner", text("second")));
-
-    CHECK(as_text(files.read("owner")) == "second");
-    CHECK(files.names() == std::vector<std::string>{"owner"});
 }
 
 TEST_CASE("a removed file takes its empty folders with it, and a missing one is no error") {
@@ -146,23 +88,6 @@ TEST_CASE("a removed file takes its empty folders with it, and a missing one is 
 
     CHECK(client.generations()->empty());
     CHECK(file_exists(join_path(files.root(), generations_path())));
-}
-
-TEST_CASE("two that write one file at once are both whole or refused") {
-    ReplicaFiles files;
-    auto other = open_replica_client(*Url::parse(files.url()));
-    Status inner;
-
-    const Status outer = files.client().publish("owner", [&](const Sink& sink) -> Status {
-        inner = (*other)->publish("owner", text("the other's"));
-        return sink(as_bytes("ours"));
-    });
-
-    CHECK(inner);
-    REQUIRE_FALSE(outer);
-    CHECK(outer.error().code == ErrorCode::kExists);
-    CHECK(as_text(files.read("owner")) == "the other's");
-    CHECK(files.names() == std::vector<std::string>{"owner"});
 }
 
 TEST_CASE("the remains of a generation are empty folders and temporary files, nothing else") {
@@ -184,20 +109,6 @@ TEST_CASE("the remains of a generation are empty folders and temporary files, no
     REQUIRE(client.remove_remains(kGeneration));
 
     CHECK(client.generations()->empty());
-}
-
-TEST_CASE("a producer that fails leaves nothing behind and its error names the file") {
-    ReplicaFiles files;
-    const std::string name = segment_path(kGeneration, 0, 0);
-
-    const Status status = files.client().publish(name, [](const Sink& sink) -> Status {
-        LITESTREAM_TRY(sink(as_bytes("half")));
-        return corrupt("the source broke off");
-    });
-
-    REQUIRE_FALSE(status);
-    CHECK(contains(status.error().message, name + ": the source broke off"));
-    CHECK(files.names().empty());
 }
 
 TEST_CASE("files and folders are never wider than the mode that was given") {

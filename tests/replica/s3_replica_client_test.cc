@@ -7,7 +7,6 @@
 
 #include "shared/base/clock.h"
 #include "shared/format/path.h"
-#include "shared/format/segment.h"
 #include "tests/replica/fake_store.h"
 
 namespace litestream {
@@ -42,46 +41,7 @@ std::string letters(std::size_t size) {
     return content;
 }
 
-Trailer trailer_of(std::size_t commits) {
-    Trailer trailer;
-    trailer.generation = kGeneration;
-    trailer.page_size = 512;
-    trailer.page_count = 1;
-    for (std::size_t i = 1; i <= commits; ++i) trailer.commits.push_back({i * 1000, 0});
-    trailer.end_offset = trailer.commits.back().end_offset;
-    return trailer;
-}
-
 }  // namespace
-
-TEST_CASE("what is published is listed in order, page by page, and nothing else is") {
-    FakeStore store;
-    store.page_size = 2;
-    const auto client = store.client();
-    for (const auto& [index, offset] :
-         {std::pair<std::uint64_t, std::uint64_t>{16, 0}, {2, 32}, {2, 0}, {3, 0}}) {
-        REQUIRE(client->publish(segment_path(kGeneration, index, offset), text("segment")));
-    }
-    REQUIRE(client->publish(snapshot_path(kGeneration, 2), text("snapshot!")));
-    store.put("app/" + wal_path(kGeneration) + "/00000001_000000ff.wal.lz4", "of 0.3");
-    store.put("app/" + wal_path(kGeneration) + "/README", "not ours");
-    store.put("app/generations/README", "not ours");
-    store.put("app2/" + snapshot_path("ffffffffffffffff", 0), "somebody else's");
-
-    const auto segments = client->segments(kGeneration);
-    const auto snapshots = client->snapshots(kGeneration);
-
-    CHECK(*client->generations() == std::vector<std::string>{kGeneration});
-    REQUIRE(segments->size() == 5);
-    CHECK((*segments)[0].offset == 0xff);
-    CHECK((*segments)[1].name == segment_path(kGeneration, 2, 0));
-    CHECK((*segments)[2].offset == 32);
-    CHECK((*segments)[4].index == 16);
-    REQUIRE(snapshots->size() == 1);
-    CHECK((*snapshots)[0].size_bytes == 9);
-    CHECK((*snapshots)[0].created_ms > 1'500'000'000'000);
-    CHECK(client->segments("00000000000000ff")->empty());
-}
 
 TEST_CASE("a prefix may be empty") {
     FakeStore store;
@@ -96,39 +56,12 @@ TEST_CASE("a prefix may be empty") {
     CHECK(client.url() == "s3://bucket");
 }
 
-TEST_CASE("an object of any size comes back as it went") {
-    FakeStore store;
-    const auto client = store.client();
-    for (const std::size_t size : {0, 1, 9, 10, 11, 15, 16, 17, 32, 33, 100}) {
-        CAPTURE(size);
-        const std::string name = "object-" + std::to_string(size);
-
-        REQUIRE(client->publish(name, text(letters(size))));
-
-        CHECK(store.objects().at("app/" + name).body == letters(size));
-        CHECK(read_object(*client, name) == letters(size));
-    }
-    CHECK(store.open_uploads() == 0);
-}
-
 TEST_CASE("a store that passes over Range is read all the same") {
     FakeStore store;
     store.has_ranges = false;
     store.put("app/object", letters(50));
 
     CHECK(read_object(*store.client(), "object") == letters(50));
-}
-
-TEST_CASE("a missing object is named") {
-    FakeStore store;
-    const auto client = store.client();
-
-    const auto opened = client->open("generations/x");
-
-    REQUIRE_FALSE(opened);
-    CHECK(opened.error().code == ErrorCode::kNotFound);
-    CHECK(contains(opened.error().message, "s3://bucket/app/generations/x: NoSuchKey"));
-    CHECK(client->trailer("generations/x").error().code == ErrorCode::kNotFound);
 }
 
 TEST_CASE("a range that was cut goes on at the next byte") {
@@ -141,39 +74,6 @@ TEST_CASE("a range that was cut goes on at the next byte") {
 
     CHECK(read_object(*store.client(), "object") == letters(30));
     CHECK(store.count("GET") == 4);
-}
-
-TEST_CASE("two objects of the same name never mix") {
-    FakeStore store;
-    store.put("app/object", letters(30));
-    const auto client = store.client();
-    const auto source = client->open("object");
-    Bytes buffer(10);
-    REQUIRE(*(*source)->read(buffer) == 10);
-
-    store.put("app/object", std::string(30, 'z'));
-
-    const auto next = (*source)->read(buffer);
-    REQUIRE_FALSE(next);
-    CHECK(contains(next.error().message, "was replaced while it was read"));
-}
-
-TEST_CASE("a trailer is found at the end, however long it is") {
-    FakeStore store;
-    const auto client = store.client();
-    for (const std::size_t commits : {1, 3000}) {
-        const Trailer trailer = trailer_of(commits);
-        store.put("app/object", letters(100) + std::string(as_text(trailer.encode())));
-
-        const auto found = client->trailer("object");
-
-        REQUIRE(found);
-        CHECK(*found == trailer);
-    }
-    for (const std::size_t size : {0, 3, 5000}) {
-        store.put("app/object", std::string(size, '\0'));
-        CHECK_FALSE(client->trailer("object")->has_value());
-    }
 }
 
 TEST_CASE("publishing never replaces an object") {
@@ -217,41 +117,88 @@ TEST_CASE("whether a store keeps to conditions is found out once, and said") {
     CHECK(contains(note_of(FakeStore::Conditions::kRefused), "does not support conditional writes"));
 }
 
-TEST_CASE("replacing puts the new object in the place of the old one") {
+TEST_CASE("bytes that the store changed are sent again") {
     FakeStore store;
+    StoreFault damage{"PUT", StoreFault::Kind::kDamage};
+    damage.times = 2;
+    store.plan(damage);
     const auto client = store.client();
-    REQUIRE(client->replace("owner", text("first")));
 
-    REQUIRE(client->replace("owner", text("second")));
+    CHECK(client->publish("name", text("content")));
 
-    CHECK(read_object(*client, "owner") == "second");
+    CHECK(read_object(*client, "name") == "content");
+    CHECK(client->fence_note().empty());
 }
 
-TEST_CASE("what a producer gives up leaves nothing behind") {
+TEST_CASE("bytes that the store goes on to change do not stay under a name that counts as published") {
     FakeStore store;
-    const auto client = store.client();
+    StoreFault damage{"PUT", StoreFault::Kind::kDamage};
+    damage.times = 100;
+    store.plan(damage);
 
-    const Status status = client->publish("name", [](const Sink& sink) -> Status {
-        LITESTREAM_TRY(sink(as_bytes(letters(40))));
-        return Error{ErrorCode::kCorrupt, "it is damaged"};
-    });
+    const Status published = store.client()->publish("name", text("content"));
 
-    REQUIRE_FALSE(status);
-    CHECK(status.error().code == ErrorCode::kCorrupt);
-    CHECK(status.error().message == "s3://bucket/app/name: it is damaged");
+    REQUIRE_FALSE(published);
+    CHECK(published.error().code == ErrorCode::kIo);
+    CHECK(published.error().message == "s3://bucket/app/name: the store has other bytes than were sent");
     CHECK(store.objects().empty());
-    CHECK(store.open_uploads() == 0);
 }
 
-TEST_CASE("a missing object is removed without an error") {
+TEST_CASE("a store that makes its ETags in another way is read back and believed") {
     FakeStore store;
-    const auto client = store.client();
-    REQUIRE(client->publish("name", text("x")));
+    StoreFault other{"PUT", StoreFault::Kind::kOtherEtag};
+    other.times = 100;
+    store.plan(other);
 
-    CHECK(client->remove("name"));
-    CHECK(client->remove("name"));
+    CHECK(store.client()->publish("name", text("content")));
+    CHECK(store.count("GET") == 1);
+}
 
-    CHECK(store.objects().empty());
+TEST_CASE("an upload is over only if the store says so or has it") {
+    for (const bool is_done : {true, false}) {
+        CAPTURE(is_done);
+        FakeStore store;
+        const auto client = store.client();
+        REQUIRE(client->publish("first", text("x")));
+        StoreFault fault{"?uploadId", is_done ? StoreFault::Kind::kGarble : StoreFault::Kind::kRefuse};
+        fault.status = 200;
+        fault.code = "";
+        store.plan(fault);
+
+        const Status published = client->publish("name", text(letters(40)));
+
+        CHECK(published.has_value() == is_done);
+        CHECK(store.objects().count("app/name") == (is_done ? 1 : 0));
+        CHECK(store.open_uploads() == 0);
+    }
+}
+
+TEST_CASE("a listing that goes round in circles is an error") {
+    FakeStore store;
+    store.page_size = 1;
+    for (const char* name : {"0", "1", "2"}) store.put("app/" + snapshot_path(kGeneration, 0) + name, "x");
+    StoreFault circle{"list-type", StoreFault::Kind::kSamePage};
+    circle.times = 100;
+    store.plan(circle);
+
+    const auto listed = store.client()->snapshots(kGeneration);
+
+    REQUIRE_FALSE(listed);
+    CHECK(listed.error().code == ErrorCode::kCorrupt);
+    CHECK(contains(listed.error().message, "has no end"));
+    CHECK(store.requests().size() < 5);
+}
+
+TEST_CASE("what gets on too slowly is given up, but for what a store may work on for long") {
+    const FakeStore store;
+    for (const char* method : {"GET", "HEAD", "PUT", "DELETE", "POST"}) {
+        CAPTURE(method);
+
+        const HttpRequestSpec http = to_http({S3Kind::kGet, method, "key", {}}, store.location());
+
+        CHECK((http.min_progress > 1000) == (std::string(method) != "POST"));
+        CHECK((http.total_timeout_ms > 0) == (std::string(method) == "POST"));
+    }
 }
 
 TEST_CASE("many objects go with a few requests, and what refuses is named") {

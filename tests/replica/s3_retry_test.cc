@@ -197,6 +197,52 @@ TEST_CASE("an error says what to do") {
     CHECK(contains(skewed.message, " s ahead of the store's: set it"));
 }
 
+TEST_CASE("no error shows a key, even if the store's does") {
+    FakeStore store;
+    store.keys = {"AKIDEXAMPLE", "wJalrXUtnFEMI", "FwoGZXIvYXdz"};
+    StoreFault fault = refusal("PUT", 403, "AccessDenied");
+    fault.message = "AKIDEXAMPLE with wJalrXUtnFEMI and FwoGZXIvYXdz may not; twice AKIDEXAMPLE";
+    store.plan(fault);
+
+    const std::string message = message_of(store.client()->publish("name", text("x")));
+
+    CHECK(contains(message, "AccessDenied: *** with *** and *** may not; twice *** (403)"));
+}
+
+TEST_CASE("how long a store wants to be left alone is read as seconds or as a date") {
+    constexpr std::int64_t kNow = 1'606'208'400'000;  // Tue, 24 Nov 2020 09:00:00 GMT
+    const auto asked = [](const std::string& value) {
+        return retry_after_ms({503, {{"retry-after", value}}, ""}, kNow);
+    };
+
+    CHECK(asked("3") == 3000);
+    CHECK(asked("0") == 0);
+    CHECK(asked("-3") == 0);
+    CHECK(asked("Tue, 24 Nov 2020 09:00:07 GMT") == 7000);
+    CHECK(asked("Tue, 24 Nov 2020 08:00:00 GMT") == 0);
+    CHECK(asked("99999999999999999999") == 24 * 3'600'000);
+    CHECK(asked("soon") == 0);
+    CHECK(asked("3 s") == 0);
+    CHECK(retry_after_ms({503, {}, ""}, kNow) == 0);
+}
+
+TEST_CASE("a store that says for how long is left alone, within the limit of a wait") {
+    const auto tried_ms = [](std::int64_t limit_ms) {
+        FakeStore store;
+        StoreFault fault = refusal("PUT", 503, "SlowDown");
+        fault.headers = {{"retry-after", "1"}};
+        store.plan(fault);
+        S3Options options = FakeStore::quick();
+        options.max_wait_ms = limit_ms;
+        const std::int64_t start_ms = steady_clock_ms();
+        CHECK(store.client(options)->publish("name", text("x")));
+        return steady_clock_ms() - start_ms;
+    };
+
+    CHECK(tried_ms(5000) >= 1000);
+    CHECK(tried_ms(1) < 1000);
+}
+
 TEST_CASE("cancelling ends a request that hangs and everything after it") {
     FakeStore store;
     store.plan({"PUT", StoreFault::Kind::kHang});
