@@ -41,8 +41,11 @@ Result<std::string> token_of(const UpstreamSpec& upstream) {
 Error interrupted() { return {ErrorCode::kInterrupt, "stopped"}; }
 
 bool is_refusal(const Error& error) {
-    return error.code == ErrorCode::kInput || error.code == ErrorCode::kCorrupt;
+    return error.code == ErrorCode::kInput || error.code == ErrorCode::kCorrupt ||
+           error.code == ErrorCode::kAuth;
 }
+
+bool is_storage(const std::string& url) { return url.starts_with("file:") || url.starts_with("s3:"); }
 
 }  // namespace
 
@@ -53,7 +56,7 @@ struct Follower::Session {
     std::unique_ptr<Applier> applier;
     std::unique_ptr<ReplicaFeed> feed;
     std::shared_ptr<StreamClient> stream;    // http and https
-    std::unique_ptr<ReplicaClient> storage;  // file
+    std::shared_ptr<ReplicaClient> storage;  // file and s3
     std::unique_ptr<DirectoryFollower> directory;
     Position seen;
     std::uint64_t seen_snapshots = 0;
@@ -73,13 +76,16 @@ void Follower::start() {
 
 void Follower::stop() {
     std::shared_ptr<StreamClient> client;
+    std::shared_ptr<ReplicaClient> storage;
     {
         const std::lock_guard lock(mutex_);
         is_stopped_ = true;
         client = client_;
+        storage = storage_;
         changed_.notify_all();
     }
     if (client) client->stop();
+    if (storage) storage->cancel();
     if (thread_.joinable()) thread_.join();
 }
 
@@ -167,9 +173,17 @@ Status Follower::open_feed(Session& session) {
 }
 
 Status Follower::open_source(Session& session) {
-    if (!upstream_.url.starts_with("file:")) return open_stream(session);
+    return is_storage(upstream_.url) ? open_storage(session) : open_stream(session);
+}
+
+Status Follower::open_storage(Session& session) {
     LITESTREAM_ASSIGN(const Url url, Url::parse(upstream_.url));
     LITESTREAM_ASSIGN(session.storage, open_replica_client(url));
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_stopped_) return interrupted();
+        storage_ = session.storage;
+    }
     session.directory = std::make_unique<DirectoryFollower>(
         *session.storage, *session.feed,
         [this](const std::string& path, bool needed) { return needed ? check(path) : Status(); });
@@ -199,9 +213,12 @@ Status Follower::check(const std::string& path) const {
 
 void Follower::end_source(Session& session) {
     const StreamProgress last = session.stream ? session.stream->progress() : StreamProgress();
+    const RequestCounts counts = session.storage ? session.storage->request_counts() : RequestCounts();
     {
         const std::lock_guard lock(mutex_);
         client_.reset();
+        storage_.reset();
+        add_counts(requests_, counts);
         received_bytes_ += last.received_bytes;
         snapshots_ += last.snapshots;
     }
@@ -214,7 +231,12 @@ void Follower::end_source(Session& session) {
 Error Follower::look_again(Session& session) {
     do {
         auto moved = session.directory->look();
-        if (!moved) return std::move(moved).error();
+        if (!moved) {
+            Error error = std::move(moved).error();
+            // Perhaps the file of the credentials says others by now.
+            if (error.code == ErrorCode::kAuth) end_source(session);
+            return error;
+        }
         const Position now = session.feed->state().position;
         if (now.generation != session.seen.generation) note_snapshots(1);
         {

@@ -1,12 +1,13 @@
 // Follower: keeps a live replica up to date, on a thread of its own: over HTTP
-// (shared/stream/stream_client.h) or from a replica's directory (shared/replica/directory_follower.h), again
-// and again until it is stopped.
+// (shared/stream/stream_client.h) or from a replica in a directory or a bucket
+// (shared/replica/directory_follower.h), again and again until it is stopped.
 //
 // connecting -> streaming -> failed, and from there back to streaming; standing by while another process
 // follows for the same database. A failed attempt is repeated after 100 ms, then twice as long each time up
 // to 10 s, give or take a half; what came through in between begins the count anew.
 //
-// Thread-safe. mutex_ is held for values only, never across I/O, waiting or a call into the client.
+// Thread-safe. mutex_ is held for values only, never across I/O, waiting or a call into the client but for
+// its counts.
 #pragma once
 
 #include <condition_variable>
@@ -19,6 +20,7 @@
 
 #include "ext/interrupt.h"
 #include "ext/remembered.h"
+#include "shared/replica/replica_client.h"
 #include "shared/stream/stream_client.h"
 #include "vfs/applier.h"
 
@@ -33,6 +35,7 @@ struct FollowerStatus {
     std::string last_error;
     std::uint64_t received_bytes = 0;
     std::uint64_t snapshots = 0;
+    RequestCounts requests;  // to a store that bills them; empty: to none
 };
 
 class Follower {
@@ -50,8 +53,8 @@ class Follower {
     const UpstreamSpec& upstream() const { return upstream_; }
     FollowerStatus status() const;
     bool is_standing_by() const;
-    // Until a consistent state is readable (`needs_news`: one that came through this follower). kInput and
-    // kCorrupt are what the upstream answered, and waiting does not heal.
+    // Until a consistent state is readable (`needs_news`: one that came through this follower). kInput,
+    // kCorrupt and kAuth are what the upstream answered, and waiting does not heal.
     Status wait_ready(bool needs_news, Waiting& waiting);
 
   private:
@@ -67,6 +70,7 @@ class Follower {
     Status open_feed(Session& session);
     Status open_source(Session& session);
     Status open_stream(Session& session);
+    Status open_storage(Session& session);
     Error look_again(Session& session);
     Status check(const std::string& path) const;
     void end_source(Session& session);
@@ -78,6 +82,7 @@ class Follower {
     bool is_stopped() const;
     bool is_ready(bool needs_news) const;
     StreamProgress progress() const;
+    RequestCounts request_counts() const;
     std::optional<double> lag(const SourceState& applied, const FollowerStatus& status,
                               const StreamProgress& progress) const;
 
@@ -94,10 +99,12 @@ class Follower {
     std::string last_error_;
     std::optional<Error> refusal_;  // of the last attempt, if another would get the same answer
     bool has_news_ = false;
-    Position end_;                          // of a directory
-    std::shared_ptr<StreamClient> client_;  // null: none at work
-    std::uint64_t received_bytes_ = 0;      // over clients that are gone
-    std::uint64_t snapshots_ = 0;           // likewise; or of a directory
+    Position end_;                            // of a directory or a bucket
+    std::shared_ptr<StreamClient> client_;    // null: none at work
+    std::shared_ptr<ReplicaClient> storage_;  // likewise
+    std::uint64_t received_bytes_ = 0;        // over clients that are gone
+    std::uint64_t snapshots_ = 0;             // likewise; or of a directory or a bucket
+    RequestCounts requests_;                  // to storages that are gone
 };
 
 }  // namespace litestream

@@ -57,6 +57,14 @@ StreamProgress Follower::progress() const {
     return client ? client->progress() : StreamProgress();
 }
 
+// A storage that ends meanwhile is counted once: either it is still there or it is not.
+RequestCounts Follower::request_counts() const {
+    const std::lock_guard lock(mutex_);
+    RequestCounts counts = requests_;
+    if (storage_) add_counts(counts, storage_->request_counts());
+    return counts;
+}
+
 // By the upstream's clock where it is known: the commit was made there.
 std::optional<double> Follower::lag(const SourceState& applied, const FollowerStatus& status,
                                     const StreamProgress& progress) const {
@@ -70,6 +78,7 @@ std::optional<double> Follower::lag(const SourceState& applied, const FollowerSt
 FollowerStatus Follower::status() const {
     static constexpr const char* kNames[] = {"connecting", "streaming", "standing by", "failed"};
     const StreamProgress now = progress();
+    const RequestCounts requests = request_counts();
     const SourceState applied = replica_state(database_);
     FollowerStatus status;
     {
@@ -84,6 +93,7 @@ FollowerStatus Follower::status() const {
         status.end = client_ != nullptr ? now.upstream_end : end_;
     }
     status.url = upstream_.url;
+    status.requests = requests;
     status.position = applied.position;
     status.lag_seconds = lag(applied, status, now);
     return status;

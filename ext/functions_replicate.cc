@@ -22,9 +22,14 @@ Status check_read_only(const Call& call, const Target& target) {
     return bad_input(target.schema + " is open read-only; replicate it where it is written");
 }
 
+// What asking again will not change.
+bool is_final(ErrorCode code) {
+    return code == ErrorCode::kAuth || code == ErrorCode::kCorrupt || code == ErrorCode::kCantOpen;
+}
+
 // Marks the replica as this database's before it is remembered, and takes the mark away unless it is kept.
-// What is another database's is refused at once, and so are credentials that are missing or wrong. Where the
-// storage does not answer, the replicator will ask.
+// What is another database's is refused at once, and so are a damaged mark, a bucket that does not exist, and
+// credentials that are missing or wrong. Where the storage does not answer, the replicator will ask.
 class Claim {
   public:
     static Result<Claim> make(Replication& replication, NewReplica& replica, const Url& url) {
@@ -36,7 +41,7 @@ class Claim {
         const auto refusal =
             litestream::claim(*replica.client, owner, generation, replica.adopt, wall_clock_ms());
         if (refusal && !refusal->empty()) return bad_input(*refusal);
-        if (!refusal && refusal.error().code == ErrorCode::kAuth) return refusal.error();
+        if (!refusal && is_final(refusal.error().code)) return refusal.error();
         claim.has_marked_ = refusal && before && !*before;
         return claim;
     }

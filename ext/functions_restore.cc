@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "ext/functions.h"
 #include "ext/host_check.h"
@@ -15,7 +16,6 @@
 namespace litestream {
 namespace {
 
-constexpr std::int64_t kNoTimeLimitMs = INT64_MAX / 2;
 constexpr std::int64_t kProgressEveryMs = 1000;
 
 // Asked for by the option; the one thing that we write to stderr.
@@ -50,27 +50,36 @@ Result<bool> has_backups(ReplicaClient& client) {
     return false;
 }
 
-Result<SqlValue> restore_as(const Call& call, ReplicaClient& client, const std::string& path,
-                            RestoreRequest request) {
+// The text that litestream_restore gives; nullopt: there is nothing to restore, which is as asked.
+Result<std::optional<std::string>> restore_as(ReplicaClient& client, const std::string& path,
+                                              RestoreRequest& request, const Stop& stop) {
     if (request.if_replica_exists) {
         LITESTREAM_ASSIGN(const bool exists, has_backups(client));
-        if (!exists) return SqlValue();
+        if (!exists) return std::optional<std::string>();
     }
-    Waiting waiting(call.connection(), kNoTimeLimitMs);
     ProgressLine line;
     request.options.on_progress = [&](std::uint64_t bytes) -> Status {
         if (request.progress) line.show(bytes);
-        if (waiting.is_interrupted()) return waiting.failure("");
-        return {};
+        return stop() ? Status(Error{ErrorCode::kInterrupt, "interrupted"}) : Status();
     };
     request.options.check = [&](const std::string& file, bool needed) -> Status {
-        if (!needed) return {};
-        return quick_check(file, waiting.stop());
+        return needed ? quick_check(file, stop) : Status();
     };
     LITESTREAM_ASSIGN(const RestoreResult result, restore(client, path, request.options));
     std::string text = result.position.to_string();
     if (!result.note.empty()) text += " (" + result.note + ")";
-    return SqlValue(text);
+    return std::optional(std::move(text));
+}
+
+Result<SqlValue> restore_interruptibly(const Call& call, ReplicaClient& client, const std::string& path,
+                                       RestoreRequest request) {
+    std::optional<std::string> text;
+    const auto work = [&](const Stop& stop) -> Status {
+        LITESTREAM_ASSIGN(text, restore_as(client, path, request, stop));
+        return {};
+    };
+    LITESTREAM_TRY(run_interruptibly(call.connection(), [&client] { client.cancel(); }, work));
+    return text ? SqlValue(*std::move(text)) : SqlValue();
 }
 
 // `restore URL: ...`, where the lower floors have not named the URL already.
@@ -80,11 +89,6 @@ Error in_restore(const std::string& url, Error error) {
     return error;
 }
 
-Result<std::unique_ptr<ReplicaClient>> open_to_read(const std::string& url_text) {
-    LITESTREAM_ASSIGN(const Url url, parse_replica_url(url_text));
-    return open_replica_client(url);
-}
-
 }  // namespace
 
 Result<SqlValue> litestream_restore(const Call& call) {
@@ -92,9 +96,9 @@ Result<SqlValue> litestream_restore(const Call& call) {
     LITESTREAM_ASSIGN(const std::string path, call.text(1, "path"));
     LITESTREAM_ASSIGN(const auto options, call.optional_text(2, "options"));
     if (path.empty()) return call.bad("path must not be empty");
-    auto request = parse_restore_options(options);
+    auto request = parse_restore_options(url, options);
     if (!request) return call.in_call(std::move(request).error());
-    auto client = open_to_read(url);
+    auto client = open_replica_client(request->url);
     if (!client) return call.in_call(std::move(client).error());
     if (file_exists(path)) {
         if (request->if_db_not_exists) return SqlValue();
@@ -102,7 +106,7 @@ Result<SqlValue> litestream_restore(const Call& call) {
             {ErrorCode::kExists, path + ": exists already and is not replaced; choose another path"});
     }
     if (auto status = check_parent(path); !status) return call.in_call(std::move(status).error());
-    auto position = restore_as(call, **client, path, *std::move(request));
+    auto position = restore_interruptibly(call, **client, path, *std::move(request));
     if (!position) return in_restore((*client)->url(), std::move(position).error());
     return position;
 }

@@ -4,6 +4,7 @@
 
 #include "ext/connection.h"
 #include "ext/functions.h"
+#include "ext/interrupt.h"
 #include "ext/options.h"
 #include "ext/runtime.h"
 #include "ext/validation.h"
@@ -13,8 +14,6 @@ namespace litestream {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::int64_t kNoTimeLimitMs = INT64_MAX / 2;
 
 json::value or_null(const std::string& text) {
     if (text.empty()) return nullptr;
@@ -39,26 +38,30 @@ json::object to_json(const std::string& url, const Validation& validation) {
     return object;
 }
 
-Result<SqlValue> validate(const Call& call, const Target& target, const std::string& url_text,
-                          const std::optional<Position>& position) {
-    LITESTREAM_ASSIGN(const Url url, parse_replica_url(url_text));
-    LITESTREAM_ASSIGN(const auto client, open_replica_client(url));
-    Waiting waiting(call.connection(), kNoTimeLimitMs);
+Result<Validation> validate(const Target& target, ReplicaClient& client, const RestoreOptions& options,
+                            const Stop& stop) {
     ValidationRequest request;
-    request.position = position;
-    request.stop = waiting.stop();
+    request.position = options.position;
+    request.parallelism = options.parallelism;
+    request.stop = stop;
     request.directory = validation_directory(target.database ? target.database->path() : "");
     const auto replication = target.database ? runtime().replication_of(target.database) : nullptr;
-    const auto member = replication ? replication->find(client->url()) : nullptr;
-    Result<Validation> validation = Validation();
-    if (member) {
-        LiveDatabase live{replication->images(), *member};
-        validation = validate_replica(*client, &live, request);
-    } else {
-        validation = validate_replica(*client, nullptr, request);
-    }
-    LITESTREAM_TRY(validation);
-    return SqlValue(to_indented_json(to_json(client->url(), *validation)));
+    const auto member = replication ? replication->find(client.url()) : nullptr;
+    if (!member) return validate_replica(client, nullptr, request);
+    LiveDatabase live{replication->images(), *member};
+    return validate_replica(client, &live, request);
+}
+
+Result<SqlValue> validate_interruptibly(const Call& call, const Target& target,
+                                        const RestoreRequest& request) {
+    LITESTREAM_ASSIGN(const auto client, open_replica_client(request.url));
+    Validation validation;
+    const auto work = [&](const Stop& stop) -> Status {
+        LITESTREAM_ASSIGN(validation, validate(target, *client, request.options, stop));
+        return {};
+    };
+    LITESTREAM_TRY(run_interruptibly(call.connection(), [&client] { client->cancel(); }, work));
+    return SqlValue(to_indented_json(to_json(client->url(), validation)));
 }
 
 }  // namespace
@@ -67,9 +70,9 @@ Result<SqlValue> litestream_validate(const Call& call) {
     LITESTREAM_ASSIGN(const std::string url, call.text(0, "url"));
     LITESTREAM_ASSIGN(const auto options, call.optional_text(1, "options"));
     LITESTREAM_ASSIGN(const Target target, find_target(call, 2));
-    auto position = parse_validate_options(options);
-    if (!position) return call.in_call(std::move(position).error());
-    auto report = validate(call, target, url, *position);
+    const auto request = parse_validate_options(url, options);
+    if (!request) return call.in_call(request.error());
+    auto report = validate_interruptibly(call, target, *request);
     if (!report) return call.in_call(std::move(report).error());
     return report;
 }

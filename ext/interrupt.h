@@ -5,6 +5,8 @@
 // consequence, which fails with SQLITE_INTERRUPT while the statement that called us is interrupted. The
 // latter also asks the host's progress handler now and then.
 //
+// What waits in the network cannot ask: run_interruptibly() does it on a thread of its own.
+//
 // Thread-bound: the thread of the call.
 #pragma once
 
@@ -39,5 +41,12 @@ class Waiting {
     std::int64_t next_ask_ms_ = 0;
     bool interrupted_ = false;
 };
+
+// Does `work` on another thread while this one, the call's, looks whether the user interrupts. If so,
+// `cancel` is called, `stop` becomes true, and an error of the work is kInterrupt. Waits for the work in any
+// case; what it throws is thrown here.
+using Stop = std::function<bool()>;
+Status run_interruptibly(sqlite3* connection, const std::function<void()>& cancel,
+                         const std::function<Status(const Stop& stop)>& work);
 
 }  // namespace litestream

@@ -8,6 +8,7 @@
 #include "ext/follower.h"
 #include "ext/status.h"
 #include "shared/base/json.h"
+#include "shared/base/text.h"
 
 namespace litestream {
 namespace {
@@ -41,10 +42,13 @@ constexpr Declaration kDeclarations[] = {
     {"litestream_replica_wal_offset", kGauge, "Offset up to which the replica can be restored."},
     {"litestream_replica_lag_seconds", kGauge, "Seconds since the replica had everything."},
     {"litestream_replica_pending_bytes", kGauge, "Captured bytes of WAL that the replica lacks."},
+    {"litestream_replica_wal_bytes", kCounter, "Bytes of WAL uploaded to the replica, before compression."},
+    {"litestream_replica_requests_total", kCounter, "Requests to the replica's store, by kind, as it bills."},
     {"litestream_upstream_up", kGauge, "1 while the live replica is connected to its upstream."},
     {"litestream_upstream_lag_seconds", kGauge, "Seconds that the live replica is behind its upstream."},
     {"litestream_upstream_received_bytes", kCounter, "Bytes received from the upstream."},
     {"litestream_upstream_snapshots", kCounter, "Snapshots received from the upstream."},
+    {"litestream_upstream_requests_total", kCounter, "Requests to an upstream in a bucket, by kind."},
     {"litestream_applied_commits_total", kCounter, "Commits that the live replica applied."},
     {"litestream_applied_commit_time_seconds", kGauge, "When the last applied commit was made, Unix time."},
     {"litestream_streams", kGauge, "Live replicas that are connected."},
@@ -88,11 +92,17 @@ Labels with(Labels labels, const char* name, const std::string& value) {
     return labels;
 }
 
+void add_requests(MetricsText& text, const char* name, const Labels& labels, const RequestCounts& requests) {
+    for (const auto& [kind, count] : requests) text.add(name, with(labels, "kind", to_lower(kind)), count);
+}
+
 void add_replica(MetricsText& text, const Labels& database, const ReplicatorStatus& replica) {
     const Labels labels = with(database, "name", replica.name);
     text.add("litestream_replica_up", labels, std::uint64_t{is_well(replica)});
     text.add("litestream_replica_pending_bytes", labels, replica.pending_bytes);
     if (const auto lag = lag_seconds(replica)) text.add("litestream_replica_lag_seconds", labels, *lag);
+    text.add("litestream_replica_wal_bytes", labels, replica.wal_bytes);
+    add_requests(text, "litestream_replica_requests_total", labels, replica.requests);
     if (replica.position.empty()) return;
     text.add("litestream_replica_wal_index", labels, replica.position.index);
     text.add("litestream_replica_wal_offset", labels, replica.position.offset);
@@ -110,6 +120,7 @@ void add_upstream(MetricsText& text, const Labels& labels, const Replication& re
     text.add("litestream_upstream_up", labels, std::uint64_t{upstream.state == "streaming"});
     text.add("litestream_upstream_received_bytes", labels, upstream.received_bytes);
     text.add("litestream_upstream_snapshots", labels, upstream.snapshots);
+    add_requests(text, "litestream_upstream_requests_total", labels, upstream.requests);
     if (upstream.lag_seconds) text.add("litestream_upstream_lag_seconds", labels, *upstream.lag_seconds);
 }
 

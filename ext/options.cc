@@ -9,14 +9,13 @@
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "shared/base/text.h"
+#include "shared/replica/replica_client.h"
 #include "shared/replica/s3_location.h"
 
 namespace litestream {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::uint64_t kMaxParallelism = 1024;
 
 using Keys = std::span<const std::string_view>;
 using StoreOptions = std::span<const StoreOption>;
@@ -27,7 +26,7 @@ constexpr std::string_view kRestoreKeys[] = {"timestamp",   "generation",       
                                              "position",    "if_db_not_exists", "if_replica_exists",
                                              "parallelism", "progress"};
 
-constexpr std::string_view kValidateKeys[] = {"position"};
+constexpr std::string_view kValidateKeys[] = {"position", "parallelism"};
 
 bool contains(Keys keys, std::string_view key) {
     return std::find(keys.begin(), keys.end(), key) != keys.end();
@@ -47,11 +46,14 @@ Result<json::object> parse_options(const std::optional<std::string>& text, Keys 
     if (!text) return object;
     LITESTREAM_TRY(parse_json_object(*text, "options", object));
     std::vector<std::string_view> all(known.begin(), known.end());
-    for (const StoreOption& option : store) all.push_back(option.key);
+    for (const StoreOption& option : store) {
+        if (!contains(known, option.key)) all.push_back(option.key);
+    }
     for (const auto& [key, value] : object) {
         const std::string_view name(key.data(), key.size());
         if (contains(all, name)) continue;
-        return bad_input("unknown option \"" + std::string(name) + "\"; known are " + joined(all));
+        return bad_input("unknown option \"" + std::string(name) + "\"; " +
+                         (all.empty() ? "there are none for this URL" : "known are " + joined(all)));
     }
     return object;
 }
@@ -174,8 +176,8 @@ Result<std::string> store_text(const StoreOption& option, const json::value& val
 }
 
 // The store's own options go into the query: what opens the URL reads them there, today or once it is
-// remembered.
-Status move_to_query(const json::object& object, StoreOptions store, Url& url) {
+// remembered. `except`: those stay in the object, and must only agree.
+Status move_to_query(const json::object& object, StoreOptions store, Url& url, Keys except = {}) {
     for (const StoreOption& option : store) {
         const std::string key(option.key);
         const json::value* value = find_option(object, key.c_str());
@@ -184,7 +186,7 @@ Status move_to_query(const json::object& object, StoreOptions store, Url& url) {
         const auto same = std::find_if(url.query.begin(), url.query.end(),
                                        [&](const auto& pair) { return pair.first == key; });
         if (same == url.query.end()) {
-            url.query.emplace_back(key, text);
+            if (!contains(except, key)) url.query.emplace_back(key, text);
         } else if (same->second != text) {
             return disagreement(key);
         }
@@ -241,13 +243,16 @@ Status read_position(const json::object& object, RestoreOptions& out) {
     return {};
 }
 
-Status read_parallelism(const json::object& object) {
+Status read_parallelism(const json::object& object, RestoreOptions& out) {
     const json::value* value = find_option(object, "parallelism");
     if (value == nullptr) return {};
     json::error_code error;
     const auto number = value->is_number() ? value->to_number<std::uint64_t>(error) : 0;
-    if (error || number < 1 || number > kMaxParallelism)
-        return wrong_type("parallelism", "a number from 1 to 1024");
+    if (error || number < 1 || number > kMaxParallelism) {
+        const std::string expected = "a whole number from 1 to " + std::to_string(kMaxParallelism);
+        return wrong_type("parallelism", expected.c_str());
+    }
+    out.parallelism = static_cast<unsigned>(number);
     return {};
 }
 
@@ -259,6 +264,18 @@ Status check_target(const RestoreOptions& options) {
     if (!options.position || options.generation.empty()) return {};
     if (options.position->generation == options.generation) return {};
     return bad_input("options \"position\" and \"generation\" name different generations");
+}
+
+// For those who only read: our keys in the URL are passed over, and how much they do at a time is no part of
+// where the replica is.
+Result<json::object> parse_reading(const std::string& text, const std::optional<std::string>& options,
+                                   Keys known, Url& url) {
+    constexpr std::string_view kOurs[] = {"parallelism"};
+    LITESTREAM_ASSIGN(url, Url::parse(text));
+    LITESTREAM_TRY(take_query(url));
+    LITESTREAM_ASSIGN(json::object object, parse_options(options, known, store_options(url)));
+    LITESTREAM_TRY(move_to_query(object, store_options(url), url, kOurs));
+    return object;
 }
 
 }  // namespace
@@ -284,26 +301,36 @@ Result<Url> parse_replica_url(const std::string& url) {
     return parsed;
 }
 
-Result<std::optional<Position>> parse_validate_options(const std::optional<std::string>& options) {
-    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kValidateKeys));
-    RestoreOptions parsed;
-    LITESTREAM_TRY(read_position(object, parsed));
-    return parsed.position;
-}
-
-Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options) {
-    LITESTREAM_ASSIGN(const json::object object, parse_options(options, kRestoreKeys));
+Result<RestoreRequest> parse_restore_options(const std::string& url,
+                                             const std::optional<std::string>& options) {
     RestoreRequest request;
+    LITESTREAM_ASSIGN(const json::object object, parse_reading(url, options, kRestoreKeys, request.url));
     LITESTREAM_TRY(read_timestamp(object, request.options));
     LITESTREAM_TRY(read_generation(object, request.options));
     LITESTREAM_TRY(read_index(object, request.options));
     LITESTREAM_TRY(read_position(object, request.options));
-    LITESTREAM_TRY(read_parallelism(object));
+    LITESTREAM_TRY(read_parallelism(object, request.options));
     LITESTREAM_TRY(read_bool(object, "if_db_not_exists", request.if_db_not_exists));
     LITESTREAM_TRY(read_bool(object, "if_replica_exists", request.if_replica_exists));
     LITESTREAM_TRY(read_bool(object, "progress", request.progress));
     LITESTREAM_TRY(check_target(request.options));
     return request;
+}
+
+Result<RestoreRequest> parse_validate_options(const std::string& url,
+                                              const std::optional<std::string>& options) {
+    RestoreRequest request;
+    LITESTREAM_ASSIGN(const json::object object, parse_reading(url, options, kValidateKeys, request.url));
+    LITESTREAM_TRY(read_position(object, request.options));
+    LITESTREAM_TRY(read_parallelism(object, request.options));
+    return request;
+}
+
+Result<Url> parse_listing_options(const std::string& url, const std::optional<std::string>& options) {
+    RestoreRequest request;
+    LITESTREAM_ASSIGN(const json::object object, parse_reading(url, options, {}, request.url));
+    LITESTREAM_TRY(read_parallelism(object, request.options));
+    return request.url;
 }
 
 }  // namespace litestream

@@ -1,5 +1,5 @@
-// The options of litestream_replicate and litestream_restore: one JSON object each; for replicate the same
-// keys may stand in the URL's query. An unknown key is an error that names it and what is known.
+// The options of what takes a replica's URL: one JSON object each; for replicate the same keys may stand in
+// the URL's query. An unknown key is an error that names it and what is known.
 //
 // What only the store of an s3 replica needs (endpoint, region, ...: shared/replica/s3_location.h) ends up in
 // the URL's query wherever it stood: the client reads it there, and its url() shows it. Reentrant.
@@ -29,15 +29,19 @@ Result<ReplicateOptions> parse_replicate_options(const std::string& url,
 Result<Url> parse_replica_url(const std::string& url);
 
 struct RestoreRequest {
+    Url url;  // with the store's options, wherever they stood
     RestoreOptions options;
     bool if_db_not_exists = false;
     bool if_replica_exists = false;
     bool progress = false;
 };
 
-// {"position": ...} or nothing.
-Result<std::optional<Position>> parse_validate_options(const std::optional<std::string>& options);
-
-Result<RestoreRequest> parse_restore_options(const std::optional<std::string>& options);
+Result<RestoreRequest> parse_restore_options(const std::string& url,
+                                             const std::optional<std::string>& options);
+// Only `position` and `parallelism`.
+Result<RestoreRequest> parse_validate_options(const std::string& url,
+                                              const std::optional<std::string>& options);
+// Only what the store needs.
+Result<Url> parse_listing_options(const std::string& url, const std::optional<std::string>& options);
 
 }  // namespace litestream

@@ -28,12 +28,21 @@ PeriodicValidation::PeriodicValidation(ReplicaMember& member, std::string databa
 PeriodicValidation::~PeriodicValidation() {
     stopping_.store(true);
     store_.unsubscribe(subscription_);
+    {
+        const std::lock_guard lock(mutex_);
+        if (reading_ != nullptr) reading_->cancel();
+    }
     job_.reset();
 }
 
 std::optional<ValidationResult> PeriodicValidation::last() const {
     const std::lock_guard lock(mutex_);
     return last_;
+}
+
+RequestCounts PeriodicValidation::requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
 }
 
 // Disarmed before it looks: a commit that comes later arms it again, for an interval from now.
@@ -48,15 +57,28 @@ void PeriodicValidation::work() {
     record(std::move(result));
 }
 
-ValidationResult PeriodicValidation::validate() const {
+// Null: no longer.
+void PeriodicValidation::set_reading(ReplicaClient* client) {
+    const std::lock_guard lock(mutex_);
+    reading_ = client;
+    if (client != nullptr && stopping_.load()) client->cancel();
+}
+
+ValidationResult PeriodicValidation::validate() {
     ValidationResult result;
     ValidationRequest request;
     request.directory = validation_directory(database_path_);
     request.stop = [this] { return stopping_.load(); };
     LiveDatabase live{images_, member_};
     auto client = open_client(member_.spec().url);
+    if (client) set_reading(client->get());
     auto validation =
         client ? validate_replica(**client, &live, request) : Result<Validation>(client.error());
+    if (client) {
+        set_reading(nullptr);
+        const std::lock_guard lock(mutex_);
+        add_counts(requests_, (*client)->request_counts());
+    }
     result.time_ms = wall_clock_ms();
     result.ok = validation && validation->report.ok;
     if (validation) result.position = validation->report.position;

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "shared/base/scheduler.h"
+#include "shared/replica/replica_client.h"
 #include "shared/store/database_image.h"
 #include "shared/store/segment_store.h"
 
@@ -37,10 +38,12 @@ class PeriodicValidation {
     PeriodicValidation& operator=(const PeriodicValidation&) = delete;
 
     std::optional<ValidationResult> last() const;
+    RequestCounts requests() const;  // of all that ended
 
   private:
     void work();
-    ValidationResult validate() const;
+    ValidationResult validate();
+    void set_reading(ReplicaClient* client);
     void record(ValidationResult result);
 
     ReplicaMember& member_;
@@ -53,7 +56,10 @@ class PeriodicValidation {
     Position validated_;                           // the job only
 
     mutable std::mutex mutex_;
-    std::optional<ValidationResult> last_;  // guarded by mutex_
+    // Guarded by mutex_:
+    std::optional<ValidationResult> last_;
+    RequestCounts requests_;
+    ReplicaClient* reading_ = nullptr;  // of the work at hand
 
     std::unique_ptr<Scheduler::Job> job_;
     int subscription_ = 0;

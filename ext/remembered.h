@@ -38,8 +38,8 @@ struct ReplicaSpec {
 
 // What a live replica follows.
 struct UpstreamSpec {
-    std::string url;                  // without query
-    std::int64_t interval_ms = 1000;  // between looks into a directory
+    std::string url;                  // of the query only what the store of a bucket needs
+    std::int64_t interval_ms = 1000;  // between looks into a directory or a bucket
     std::string token_file;           // its path; empty: none
     bool is_followed = true;          // false: stopped by hand; the database is still a replica of it
 

@@ -6,8 +6,12 @@ namespace litestream {
 
 ReplicatorStatus ReplicaMember::status() const {
     const std::shared_lock lock(use_mutex_);
-    if (replicator_) return replicator_->status();
     ReplicatorStatus status;
+    if (replicator_) {
+        status = replicator_->status();
+        if (validation_) add_counts(status.requests, validation_->requests());
+        return status;
+    }
     status.name = spec_.name;
     status.url = spec_.url;
     status.state = ended_ ? "ended" : "failed";

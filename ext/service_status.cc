@@ -8,6 +8,7 @@
 #include "ext/upstream.h"
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
+#include "shared/base/text.h"
 #include "shared/format/stream_message.h"
 
 namespace litestream {
@@ -37,6 +38,12 @@ json::value to_json(const std::optional<ValidationResult>& validation) {
                         {"error", or_null(validation->error)}};
 }
 
+json::object to_json(const RequestCounts& counts) {
+    json::object object;
+    for (const auto& [kind, count] : counts) object[to_lower(kind)] = count;
+    return object;
+}
+
 json::object to_json(const ReplicaMember& member) {
     const ReplicatorStatus replica = member.status();
     json::object object;
@@ -46,6 +53,8 @@ json::object to_json(const ReplicaMember& member) {
     object["position"] = or_null(replica.position.to_string());
     object["lag_seconds"] = or_null(lag_seconds(replica));
     object["last_error"] = or_null(replica.last_error);
+    object["note"] = or_null(replica.note);
+    object["requests"] = to_json(replica.requests);
     object["validation"] = to_json(member.last_validation());
     return object;
 }
@@ -70,6 +79,7 @@ json::value upstream_json(const Replication* replication) {
     object["last_error"] = or_null(upstream.last_error);
     object["received_bytes"] = upstream.received_bytes;
     object["snapshots"] = upstream.snapshots;
+    object["requests"] = to_json(upstream.requests);
     return object;
 }
 

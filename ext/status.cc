@@ -32,7 +32,8 @@ DatabaseStatus status_of(const Replication& replication) {
 
 std::optional<double> lag_seconds(const ReplicatorStatus& replica) {
     if (replica.synced_ms == 0 || replica.position.empty()) return std::nullopt;
-    if (replica.pending_bytes == 0 && replica.last_error.empty()) return 0.0;
+    // An error of a replica that is "ok" is about its old files.
+    if (replica.pending_bytes == 0 && (replica.last_error.empty() || replica.state == "ok")) return 0.0;
     return static_cast<double>(std::max<std::int64_t>(wall_clock_ms() - replica.synced_ms, 0)) / 1000;
 }
 

@@ -45,13 +45,13 @@ std::vector<std::shared_ptr<Replication>> open_replications() {
 
 }  // namespace
 
-Result<Rows> database_rows(const std::string&) {
+Result<Rows> database_rows() {
     Rows rows;
     for (const auto& replication : open_replications()) rows.push_back(to_row(status_of(*replication)));
     return rows;
 }
 
-Result<Rows> replica_rows(const std::string&) {
+Result<Rows> replica_rows() {
     Rows rows;
     for (const auto& replication : open_replications()) {
         const std::string path = replication->database().path();
@@ -60,13 +60,13 @@ Result<Rows> replica_rows(const std::string&) {
     return rows;
 }
 
-Result<Rows> stream_rows(const std::string&) {
+Result<Rows> stream_rows() {
     Rows rows;
     for (const StreamInfo& stream : runtime().http_service().status().streams) rows.push_back(to_row(stream));
     return rows;
 }
 
-Result<Rows> event_rows(const std::string&) {
+Result<Rows> event_rows() {
     Rows rows;
     if (is_forked_child()) return rows;
     for (Event& event : recorded_events()) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "ext/options.h"
 #include "ext/runtime.h"
 #include "ext/table.h"
 #include "shared/base/clock.h"
@@ -14,11 +13,6 @@
 
 namespace litestream {
 namespace {
-
-Result<std::unique_ptr<ReplicaClient>> open_listing(const std::string& url_text) {
-    LITESTREAM_ASSIGN(const Url url, parse_replica_url(url_text));
-    return open_replica_client(url);
-}
 
 SqlValue integer(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -79,27 +73,25 @@ Result<SqlValue> offset_of(ReplicaClient& client, const SnapshotInfo& snapshot) 
 
 }  // namespace
 
-Result<Rows> generation_rows(const std::string& url) {
-    LITESTREAM_ASSIGN(const auto client, open_listing(url));
-    LITESTREAM_ASSIGN(const auto generations, client->generations());
-    const auto database_ms = database_modified_ms(client->url());
+Result<Rows> generation_rows(ReplicaClient& client) {
+    LITESTREAM_ASSIGN(const auto generations, client.generations());
+    const auto database_ms = database_modified_ms(client.url());
     Rows rows;
     for (const std::string& generation : generations) {
-        LITESTREAM_ASSIGN(const Span span, span_of(*client, generation));
+        LITESTREAM_ASSIGN(const Span span, span_of(client, generation));
         rows.push_back({generation, lag(database_ms, span.ended_ms), time_or_null(span.started_ms),
                         time_or_null(span.ended_ms)});
     }
     return rows;
 }
 
-Result<Rows> snapshot_rows(const std::string& url) {
-    LITESTREAM_ASSIGN(const auto client, open_listing(url));
-    LITESTREAM_ASSIGN(const auto generations, client->generations());
+Result<Rows> snapshot_rows(ReplicaClient& client) {
+    LITESTREAM_ASSIGN(const auto generations, client.generations());
     Rows rows;
     for (const std::string& generation : generations) {
-        LITESTREAM_ASSIGN(const auto snapshots, client->snapshots(generation));
+        LITESTREAM_ASSIGN(const auto snapshots, client.snapshots(generation));
         for (const SnapshotInfo& snapshot : snapshots) {
-            LITESTREAM_ASSIGN(SqlValue offset, offset_of(*client, snapshot));
+            LITESTREAM_ASSIGN(SqlValue offset, offset_of(client, snapshot));
             rows.push_back({generation, integer(snapshot.index), std::move(offset),
                             integer(snapshot.size_bytes), format_time(snapshot.created_ms)});
         }
@@ -107,12 +99,11 @@ Result<Rows> snapshot_rows(const std::string& url) {
     return rows;
 }
 
-Result<Rows> wal_rows(const std::string& url) {
-    LITESTREAM_ASSIGN(const auto client, open_listing(url));
-    LITESTREAM_ASSIGN(const auto generations, client->generations());
+Result<Rows> wal_rows(ReplicaClient& client) {
+    LITESTREAM_ASSIGN(const auto generations, client.generations());
     Rows rows;
     for (const std::string& generation : generations) {
-        LITESTREAM_ASSIGN(const auto segments, client->segments(generation));
+        LITESTREAM_ASSIGN(const auto segments, client.segments(generation));
         for (const SegmentInfo& segment : segments) {
             rows.push_back({generation, integer(segment.index), integer(segment.offset),
                             integer(segment.size_bytes), format_time(segment.created_ms)});

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 #include "ext/follower.h"
@@ -17,6 +18,7 @@
 #include "shared/base/url.h"
 #include "shared/net/token.h"
 #include "shared/replica/replica_client.h"
+#include "shared/replica/s3_location.h"
 #include "vfs/applied_log.h"
 
 namespace litestream {
@@ -67,27 +69,67 @@ bool is_stream_key(std::string_view key) {
     return std::find(std::begin(kStreamKeys), std::end(kStreamKeys), key) != std::end(kStreamKeys);
 }
 
-Status read_query(const Url& url, StreamRequest& out) {
+// --- What the store of a bucket needs; it stays in the URL's query, where its client reads it ---
+
+std::span<const StoreOption> store_options(const Url& url) {
+    return url.scheme == "s3" ? s3_options() : std::span<const StoreOption>();
+}
+
+// Null: none such.
+const StoreOption* find_store_option(const Url& url, std::string_view key) {
+    const auto options = store_options(url);
+    const auto found = std::ranges::find(options, key, &StoreOption::key);
+    return found == options.end() ? nullptr : &*found;
+}
+
+std::string known_keys(const Url& url) {
+    std::string text;
+    for (const std::string_view key : kStreamKeys) text.append(text.empty() ? "" : ", ").append(key);
+    for (const StoreOption& option : store_options(url)) text.append(", ").append(option.key);
+    return text;
+}
+
+Status set_store_option(const StoreOption& option, const json::value& value, Url& url) {
+    if (value.is_null()) return {};
+    const bool is_text = option.kind == StoreOptionKind::kText;
+    const bool is_switch = option.kind == StoreOptionKind::kSwitch;
+    const bool is_good = is_text ? value.is_string() : is_switch ? value.is_bool() : value.is_number();
+    if (!is_good) {
+        return wrong_type(option.key, is_text ? "text" : is_switch ? "true or false" : "a number");
+    }
+    std::erase_if(url.query, [&](const auto& pair) { return pair.first == option.key; });
+    url.query.emplace_back(option.key, is_text ? std::string(value.get_string()) : json::serialize(value));
+    return {};
+}
+
+// --- Where the keys stand ---
+
+Status read_query(Url& url, StreamRequest& out) {
     for (const auto& [key, value] : url.query) {
+        if (find_store_option(url, key) != nullptr) continue;
         if (!is_stream_key(key)) {
-            return bad_input(url.to_string() + ": unknown key \"" + key +
-                             "\" in the query; known are timeout, interval, token_file, replace");
+            return bad_input(url.to_string() + ": unknown key \"" + key + "\" in the query; known are " +
+                             known_keys(url));
         }
         const bool is_switch = key == "replace" && (value == "true" || value == "false");
         LITESTREAM_TRY(read_option(key, is_switch ? json::value(value == "true") : json::value(value), out));
     }
+    std::erase_if(url.query, [](const auto& pair) { return is_stream_key(pair.first); });
     return {};
 }
 
-Status read_options(const std::optional<std::string>& text, StreamRequest& out) {
+Status read_options(const std::optional<std::string>& text, Url& url, StreamRequest& out) {
     if (!text) return {};
     json::object object;
     LITESTREAM_TRY(parse_json_object(*text, "options", object));
     for (const auto& [name, value] : object) {
         const std::string_view key(name.data(), name.size());
+        if (const StoreOption* option = find_store_option(url, key)) {
+            LITESTREAM_TRY(set_store_option(*option, value, url));
+            continue;
+        }
         if (!is_stream_key(key)) {
-            return bad_input("unknown option \"" + std::string(key) +
-                             "\"; known are timeout, interval, token_file, replace");
+            return bad_input("unknown option \"" + std::string(key) + "\"; known are " + known_keys(url));
         }
         LITESTREAM_TRY(read_option(key, value, out));
     }
@@ -114,21 +156,15 @@ Status check_not_itself(const std::string& path, const std::string& url_text) {
                      "path if several share a file name");
 }
 
-// As it is remembered and compared: without query, without a slash at the end.
+// As it is remembered and compared: without a slash at the end, of the query the store's options only.
 Result<std::string> upstream_url(Url url) {
-    url.query.clear();
-    if (url.scheme == "s3") {
-        return bad_input(url.to_string() +
-                         ": s3 is not supported by this build yet; follow a server (http, https) or a "
-                         "directory (file)");
-    }
-    if (url.scheme == "file") {
+    if (url.scheme == "file" || url.scheme == "s3") {
         LITESTREAM_ASSIGN(const auto client, open_replica_client(url));
         return client->url();
     }
     if (url.scheme != "http" && url.scheme != "https") {
         return bad_input(url.to_string() +
-                         ": cannot be followed; use http://HOST:PORT/PATH, https://... or "
+                         ": cannot be followed; use http://HOST:PORT/PATH, https://..., s3://BUCKET/PATH or "
                          "file:///DIRECTORY");
     }
     if (url.host.empty()) return bad_input(url.to_string() + ": names no host");
@@ -140,11 +176,11 @@ Result<std::string> upstream_url(Url url) {
 
 Result<StreamRequest> parse_stream_request(const std::string& url_text,
                                            const std::optional<std::string>& options) {
-    LITESTREAM_ASSIGN(const Url url, Url::parse(url_text));
+    LITESTREAM_ASSIGN(Url url, Url::parse(url_text));
     StreamRequest request;
-    LITESTREAM_ASSIGN(request.upstream.url, upstream_url(url));
     LITESTREAM_TRY(read_query(url, request));
-    LITESTREAM_TRY(read_options(options, request));
+    LITESTREAM_TRY(read_options(options, url, request));
+    LITESTREAM_ASSIGN(request.upstream.url, upstream_url(std::move(url)));
     if (request.upstream.interval_ms < kMinIntervalMs) {
         return bad_input("option \"interval\" must be at least " + format_duration(kMinIntervalMs));
     }

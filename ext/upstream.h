@@ -18,8 +18,9 @@ struct StreamRequest {
     bool replace = false;
 };
 
-// http(s)://HOST[:PORT][/PATH] or file:///DIRECTORY; `options`: JSON, or nullopt. The keys may stand in the
-// URL's query as well; the options then win.
+// http(s)://HOST[:PORT][/PATH], s3://BUCKET[/PATH] or file:///DIRECTORY; `options`: JSON, or nullopt. The
+// keys may stand in the URL's query as well; the options then win. What the store of a bucket needs is kept
+// in the query, as in options.h.
 Result<StreamRequest> parse_stream_request(const std::string& url, const std::optional<std::string>& options);
 // {"promote": true} or nothing.
 Result<bool> parse_stop_options(const std::optional<std::string>& options);

@@ -54,6 +54,7 @@ Result<Validation> validate_replica(ReplicaClient& client, LiveDatabase* live,
     ValidateOptions options;
     options.directory = request.directory;
     options.restore.position = request.position;
+    options.restore.parallelism = request.parallelism;
     if (image) options.restore.position = image->trailer().end();
     options.restore.on_progress = [&](std::uint64_t) -> Status {
         if (request.stop && request.stop()) return Error{ErrorCode::kInterrupt, "interrupted"};

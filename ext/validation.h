@@ -24,6 +24,7 @@ struct ValidationRequest {
     std::string directory;              // for the temporary file
     std::optional<Position> position;   // none: the live database's, or the latest
     std::int64_t catch_up_ms = 30'000;  // how long the replica may take to come up to the live database
+    unsigned parallelism = 0;  // as in RestoreOptions
     std::function<bool()> stop;
 };
 

@@ -13,13 +13,13 @@ std::string replicate_error(const std::string& url, const std::string& options) 
     return parsed ? "" : parsed.error().message;
 }
 
-std::string restore_error(const std::string& options) {
-    const auto parsed = parse_restore_options(options);
+std::string restore_error(const std::string& options, const std::string& url = "file:///b") {
+    const auto parsed = parse_restore_options(url, options);
     return parsed ? "" : parsed.error().message;
 }
 
 RestoreOptions restore_options(const std::string& options) {
-    auto parsed = parse_restore_options(options);
+    auto parsed = parse_restore_options("file:///b", options);
     REQUIRE(parsed);
     return parsed->options;
 }
@@ -160,9 +160,9 @@ TEST_CASE("restore takes a time, an index as number or as hex, and a position") 
 }
 
 TEST_CASE("the switches of restore are off unless they are set") {
-    const auto off = parse_restore_options(std::nullopt);
-    const auto on =
-        parse_restore_options(R"({"if_db_not_exists":true,"if_replica_exists":true,"progress":true})");
+    const auto off = parse_restore_options("file:///b", std::nullopt);
+    const auto on = parse_restore_options(
+        "file:///b", R"({"if_db_not_exists":true,"if_replica_exists":true,"progress":true})");
 
     REQUIRE(off);
     REQUIRE(on);
@@ -183,8 +183,40 @@ TEST_CASE("bad restore options are named") {
     CHECK(restore_error(R"({"index":"xyz"})") == "option \"index\": cannot parse index: \"xyz\"");
     CHECK(restore_error(R"({"index":-1})") == "option \"index\": it must be a whole number from 0 on");
     CHECK(restore_error(R"({"index":"80000000"})") == "option \"index\" is too large: 2147483648");
-    CHECK(restore_error(R"({"parallelism":0})") == "option \"parallelism\" must be a number from 1 to 1024");
+    CHECK(restore_error(R"({"parallelism":0})") ==
+          "option \"parallelism\" must be a whole number from 1 to 64");
     CHECK(restore_error(R"({"progress":"yes"})") == "option \"progress\" must be true or false");
+}
+
+TEST_CASE("who reads a replica may say in the options what its store needs") {
+    const std::string url = "s3://b/p?name=n&region=r";
+    const std::string options = R"({"endpoint":"https://m:1","parallelism":4})";
+
+    const auto restore = parse_restore_options(url, options);
+    const auto validate = parse_validate_options(url, options);
+    const auto list = parse_listing_options(url, options);
+
+    REQUIRE((restore && validate && list));
+    CHECK(restore->url.to_string() == "s3://b/p");
+    CHECK(restore->url.query.size() == 2);  // how many requests at a time is no part of where it is
+    CHECK(restore->options.parallelism == 4);
+    CHECK(validate->url.query == restore->url.query);
+    CHECK(validate->options.parallelism == 4);
+    CHECK(list->query == restore->url.query);
+}
+
+TEST_CASE("who reads a replica is told which options there are, and which disagree") {
+    CHECK(restore_error(R"({"parallelism":4})", "s3://b/p?parallelism=5") ==
+          "\"parallelism\" is one thing in the URL's query and another in the options");
+    CHECK(restore_error(R"({"parallelism":65})", "s3://b/p") ==
+          "option \"parallelism\" must be a whole number from 1 to 64");
+    CHECK(restore_error(R"({"parallelism":1.5})").find("must be a whole number") != std::string::npos);
+    CHECK(restore_error(R"({"region":"r"})").starts_with("unknown option \"region\""));
+    CHECK(parse_validate_options("s3://b/p", R"({"name":"n"})").error().message ==
+          "unknown option \"name\"; known are position, parallelism, endpoint, region, force_path_style, "
+          "allow_http, skip_verify");
+    CHECK(parse_listing_options("file:///b", R"({"region":"r"})").error().message ==
+          "unknown option \"region\"; there are none for this URL");
 }
 
 TEST_CASE("restore has one target") {

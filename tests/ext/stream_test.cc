@@ -54,7 +54,6 @@ TEST_CASE_FIXTURE(Fixture, "a URL that cannot be followed is refused with what c
     Session sql(path);
 
     CHECK(sql("SELECT litestream_stream(NULL)") == "error: litestream_stream: url must not be NULL");
-    CHECK(contains(stream_from(sql, "s3://bucket/app"), "s3 is not supported by this build yet"));
     CHECK(contains(stream_from(sql, "ftp://host/app"), "cannot be followed; use http://"));
     CHECK(contains(stream_from(sql, "http:///app.db"), "litestream_stream: "));
     CHECK(contains(stream_from(sql, "http://user:word@host/app.db"), "it holds user information"));
@@ -69,6 +68,7 @@ TEST_CASE_FIXTURE(Fixture, "a wrong option of stream is named") {
     CHECK(contains(stream(sql, R"({"replace":1})"), "option \"replace\" must be true or false"));
     CHECK(contains(stream(sql, R"({"interval":0})"), "option \"interval\" must be at least 10ms"));
     CHECK(contains(stream(sql, R"({"token_file":"/absent/token"})"), "/absent/token"));
+    CHECK(contains(stream(sql, R"({"region":"eu-west-1"})"), "unknown option \"region\"; known are timeout"));
     CHECK(contains(stream_from(sql, url + "?timeout=soon"), "option \"timeout\": cannot parse the duration"));
     check_untouched(sql);
 }
