@@ -94,7 +94,9 @@ def wrong_arguments(kept, directory):
     refused = functools.partial(check_refused, kept, directory)
     refused("another scheme", follow_sql("ftp://127.0.0.1/app.db"),
             "cannot be followed; use http://HOST:PORT/PATH")
-    refused("object storage", follow_sql("s3://bucket/app"), "s3 is not supported by this build yet")
+    refused("no bucket", follow_sql("s3:///app"), "no bucket; expected s3://BUCKET")
+    refused("a key of no store", follow_sql("s3://bucket/app?speed=9"),
+            'unknown key "speed" in the query; known are timeout, interval, token_file, replace, endpoint')
     refused("no scheme", follow_sql("app.db"), "invalid URL")
     refused("no host", follow_sql("http:///app.db"), "no host")
     refused("no port", follow_sql("http://127.0.0.1:port/app.db"), "invalid URL")

@@ -3,19 +3,23 @@
 First by hand: what the second one answers while it stands by, and that its commits are captured by the first.
 Then rounds from a seed: both write, at random moments the one that captures is killed or quits, the other goes
 on, a new shell joins. In the end every acknowledged row is there and both replicas restore to the database.
+The same with an object store that counts: the one that stands by sends it nothing, and nothing is there twice.
 
 Usage: two_processes.py MODULE [SEED [ROUNDS]]
 """
+import collections
 import os
 import random
 import sys
 import tempfile
 
+from fault_store import FaultStore
 from stock_shell import Shell, check_restore, expect, expect_in, fail, wait_until
 
 MODULE = os.path.abspath(sys.argv[1]).removesuffix(".so")
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 else 12
+HAND_OVERS = 6  # with the object store
 ALLOWED_REASONS = {"no generation exists"}
 
 
@@ -118,7 +122,97 @@ def rounds(directory, scratch, urls):
     return next_row - 10, len(generations)
 
 
+class CountingStore(FaultStore):
+    """Lets anybody in who knows the secret, and notes who asked for what."""
+
+    SECRET = "a-secret"
+
+    def __init__(self):
+        super().__init__("", self.SECRET, "")
+        self.log = []  # (key id, kind, key, status)
+
+    def answer(self, request, signed_path, is_damaged):
+        name = request.headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
+        self.keys = (name, self.SECRET, "")
+        answer = super().answer(request, signed_path, is_damaged)
+        self.log.append((name, request.kind(), request.key, answer.status))
+        return answer
+
+    def senders(self):
+        with self.lock:
+            return {name for name, *_ in self.log}
+
+    def check_uploads(self, hand_overs):
+        """Every file once, but for one that was on its way at a hand-over, and no bytes of the WAL in two.
+
+        A process sends its first file once more: whether the store refuses what is there already.
+        """
+        with self.lock:
+            files = [(name, key, status) for name, kind, key, status in self.log
+                     if kind in ("PUT", "COMPLETE") and "/generations/" in key]
+            objects = dict(self.objects)
+        stored = collections.Counter(key for _, key, status in files if status == 200)
+        expect("statuses", {status for *_, status in files} <= {200, 412}, True)
+        expect("stored twice", [key for key, count in stored.items() if count > 1], [])
+        own = {(name, key) for name, key, status in files if status == 200}
+        tried = [name for name, key, status in files if status == 412 and (name, key) in own]
+        expect("tried more than once", sorted(set(tried)), sorted(tried))
+        repeated = [key for name, key, status in files if status == 412 and (name, key) not in own]
+        if len(repeated) > hand_overs or len(set(repeated)) != len(repeated):
+            fail(f"seed {SEED}: sent again, at {hand_overs} hand-overs: {repeated}")
+        ends = {}
+        for key in sorted(stored):
+            folder, name = os.path.split(key)
+            if not name.endswith(".wal.lz4"):
+                continue
+            start, end = self.place_of(objects[key].body)
+            expect(f"start of {key}", start if start else 32, ends.get(folder, 32))
+            ends[folder] = end
+        return len(stored), len(repeated)
+
+    @staticmethod
+    def place_of(body):
+        """Where a segment starts and ends, by its trailer (shared/format/trailer.h)."""
+        trailer = body[-int.from_bytes(body[-4:], "big"):]
+        expect("trailer", trailer[8:12], b"LSTR")
+        return int.from_bytes(trailer[40:48], "big"), int.from_bytes(trailer[48:56], "big")
+
+
+def nothing_twice(directory, scratch, store):
+    draw = random.Random(SEED)
+
+    def join(number):
+        environment = {"AWS_ACCESS_KEY_ID": f"SHELL{number}", "AWS_SECRET_ACCESS_KEY": store.SECRET}
+        return Shell(directory, MODULE, environment=environment)
+
+    holder = join(0)
+    holder.ask(f"SELECT litestream_replicate('{store.url()}', '{{\"sync_interval\":\"20ms\"}}');")
+    holder.ask("CREATE TABLE t(n INTEGER PRIMARY KEY, who, b);")
+    generation = holder.generation()
+    next_row = 0
+    for number in range(1, HAND_OVERS + 1):
+        other = join(number)
+        next_row = write(draw, [holder, other], next_row)
+        if f"SHELL{number}" in store.senders():
+            fail(f"seed {SEED}: number {number} sent something while it stood by: {store.log}")
+        holder.send(f"INSERT INTO t VALUES({-number}, 'last', randomblob({draw.randint(1, 90000)}));")
+        holder.kill()
+        holder = other
+        expect("generation", wait_until("the hand-over", lambda: taken_over(holder)), generation)
+    holder.sync()
+    check_restore(holder, store.url(), scratch, holder.dump())
+    holder.quit()
+    return store.check_uploads(HAND_OVERS)
+
+
 def main():
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as scratch:
+        store = CountingStore()
+        try:
+            files, repeated = nothing_twice(directory, scratch, store)
+        finally:
+            store.close()
+        print(f"seed {SEED}: {HAND_OVERS} hand-overs, {files} files uploaded, {repeated} of them sent again")
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryDirectory() as scratch:
         urls = [f"file://{directory}/replica/a", f"file://{directory}/replica/b"]
         second_stands_by(directory, scratch, *urls)
