@@ -22,11 +22,13 @@ void check_stream(const std::string& url, const Options& options) {
     if (!parsed) return;
     claim(parsed->timeout_ms >= 0 && parsed->upstream.interval_ms >= 0);
     const auto back = Url::parse(parsed->upstream.url);
-    claim(back.has_value() && back->query.empty());
+    claim(back.has_value() && (back->scheme == "s3" || back->query.empty()));
+    const auto again = parse_stream_request(parsed->upstream.url, std::nullopt);
+    claim(again.has_value() && again->upstream.url == parsed->upstream.url);
 }
 
 void check_restore(const Options& options) {
-    const auto parsed = parse_restore_options(options);
+    const auto parsed = parse_restore_options("s3://b/p", options);
     if (!parsed) return;
     const RestoreOptions& target = parsed->options;
     claim(target.timestamp_ms.has_value() + target.index.has_value() + target.position.has_value() <= 1);
@@ -45,8 +47,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     check_replicate(url, options);
     check_stream(url, options);
     check_restore(options);
-    const auto position = parse_validate_options(options);
-    if (position && *position) claim(is_generation_name((*position)->generation));
+    const auto validate = parse_validate_options(url, options);
+    if (validate && validate->options.position) {
+        claim(is_generation_name(validate->options.position->generation));
+    }
+    (void)parse_listing_options(url, options).has_value();
     (void)parse_stop_options(options).has_value();
     return 0;
 }
