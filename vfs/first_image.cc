@@ -31,6 +31,9 @@ Status write_journal(const std::string& path, std::uint32_t page_size, unsigned 
     std::copy_n(kJournalMagic, sizeof(kJournalMagic), header.begin());
     store_be32(header.data() + 20, kSectorSize);
     store_be32(header.data() + 24, page_size);
+    // An empty one was left by a process that died here. SQLite takes it for none and leaves it there.
+    struct stat left = {};
+    if (::lstat(path.c_str(), &left) == 0 && left.st_size == 0) LITESTREAM_TRY(remove_file(path));
     LITESTREAM_ASSIGN(const File file, File::open(path, O_RDWR | O_CREAT | O_EXCL, mode));
     LITESTREAM_TRY(file.write_at(0, header));
     LITESTREAM_TRY(file.sync());
