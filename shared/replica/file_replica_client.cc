@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <set>
 
 #include "shared/base/clock.h"
 #include "shared/base/random.h"
@@ -208,7 +209,18 @@ Status FileReplicaClient::write(const std::string& name, const Producer& produce
     return temp.publish(Durability::kSynced, replace);
 }
 
-// --- Removing: not synced, since what power loss brings back is removed again ---
+Status FileReplicaClient::settle(const Position& end) {
+    const std::string wal = wal_path(end.generation);
+    for (const std::string& folder :
+         {index_path(end.generation, end.index), wal, snapshots_path(end.generation),
+          generation_path(end.generation), std::string(generations_path()), std::string()}) {
+        const Status synced = sync_directory(folder.empty() ? root_ : path_of(folder));
+        if (!synced && synced.error().code != ErrorCode::kNotFound) return synced;
+    }
+    return {};
+}
+
+// --- Removing: of segments not synced, since what power loss brings back is removed again ---
 
 Status FileReplicaClient::remove(const std::string& name) {
     LITESTREAM_TRY(remove_file(path_of(name)));
@@ -216,6 +228,20 @@ Status FileReplicaClient::remove(const std::string& name) {
     for (std::string folder = parent_directory(name); folder.find('/') != std::string::npos;
          folder = parent_directory(folder)) {
         if (::rmdir(path_of(folder).c_str()) != 0) break;
+    }
+    return {};
+}
+
+Status FileReplicaClient::remove_all(const std::vector<std::string>& names) {
+    std::set<std::string> folders;
+    for (const std::string& name : names) {
+        const bool is_snapshot = parse_snapshot_name(name.substr(name.rfind('/') + 1)).has_value();
+        if (is_snapshot) folders.insert(parent_directory(path_of(name)));
+    }
+    LITESTREAM_TRY(ReplicaClient::remove_all(names));
+    for (std::string folder : folders) {  // it goes with the last one
+        while (!file_exists(folder) && folder.size() > root_.size()) folder = parent_directory(folder);
+        LITESTREAM_TRY(sync_directory(folder));
     }
     return {};
 }

@@ -29,7 +29,9 @@ class FileReplicaClient final : public ReplicaClient {
     Result<std::optional<Trailer>> trailer(const std::string& name) override;
     Status publish(const std::string& name, const Producer& producer) override;
     Status replace(const std::string& name, const Producer& producer) override;
+    Status settle(const Position& end) override;
     Status remove(const std::string& name) override;
+    Status remove_all(const std::vector<std::string>& names) override;
     Status remove_remains(const std::string& generation) override;
 
   private:

@@ -110,9 +110,14 @@ class ReplicaClient {
     // the owner record only; everything else in a replica is written once.
     virtual Status replace(const std::string& name, const Producer& producer) = 0;
 
+    // What a listing shows of a generation up to `end` survives power loss from here on: a publisher that
+    // died, or had an error, may have left names that nothing was done for yet. An object in a store does so.
+    virtual Status settle(const Position& /*end*/) { return {}; }
+
     // One that is not there is no error.
     virtual Status remove(const std::string& name) = 0;
     // Goes on behind one that cannot be removed; the error names the first such and says how many there are.
+    // After power loss no snapshot comes back whose segments may be removed next.
     virtual Status remove_all(const std::vector<std::string>& names);
     // What is no part of a generation but in its place: empty folders, and what a publisher that died left a
     // day ago or longer. What is not ours by name stays, and its folder with it.

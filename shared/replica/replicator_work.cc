@@ -81,6 +81,7 @@ Status Replicator::find_position(const std::string& generation) {
         if (given_up_.insert(generation).second) store_.request_generation(fork);
         return Error{ErrorCode::kBusy, client_->url() + ": " + fork};
     }
+    LITESTREAM_TRY(client_->settle(held.end));
     if (gap_ && gap_->after.generation != generation) gap_.reset();
     has_snapshot_ = held.is_restorable && !gap_;
     if (held.snapshot) note_snapshot(held.snapshot->index, held.snapshot->created_ms);
@@ -101,6 +102,7 @@ Result<bool> Replicator::find_backlog(const std::string& generation) {
         LITESTREAM_ASSIGN(const Held held, held_of(*client_, before));
         if (!held.is_restorable || store_.segments_after(held.end, 1).empty()) continue;
         if (!find_fork(store_, held).empty()) continue;
+        LITESTREAM_TRY(client_->settle(held.end));
         gap_.reset();
         has_snapshot_ = true;
         knows_position_ = true;
@@ -215,6 +217,7 @@ Result<Position> Replicator::publish_snapshot() {
         const std::string name = snapshot_path(at.generation, at.index);
         LITESTREAM_ASSIGN(const auto existing, client_->trailer(name));
         if (!existing) return corrupt(client_->url() + "/" + name + ": is not a snapshot of this database's");
+        LITESTREAM_TRY(client_->settle(at));
         taken = existing->end();
         note_snapshot(taken.index, existing->commits.back().time_ms);
     } else {

@@ -164,6 +164,10 @@ Status WatchedClient::replace(const std::string& name, const Producer& producer)
     LITESTREAM_TRY(watcher_("replace", name));
     return client_.replace(name, producer);
 }
+Status WatchedClient::settle(const Position& end) {
+    LITESTREAM_TRY(watcher_("settle", end.to_string()));
+    return client_.settle(end);
+}
 Status WatchedClient::remove(const std::string& name) {
     LITESTREAM_TRY(watcher_("remove", name));
     return client_.remove(name);

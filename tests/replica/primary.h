@@ -73,6 +73,7 @@ class WatchedClient final : public ReplicaClient {
     Result<std::optional<Trailer>> trailer(const std::string& name) override;
     Status publish(const std::string& name, const Producer& producer) override;
     Status replace(const std::string& name, const Producer& producer) override;
+    Status settle(const Position& end) override;
     Status remove(const std::string& name) override;
     Status remove_remains(const std::string& generation) override;
 

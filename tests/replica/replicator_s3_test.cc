@@ -90,7 +90,7 @@ StoreFault refusal(const std::string& pattern, unsigned status, const std::strin
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Bucket, "the commits of a sync interval are one PUT; the owner is asked for every ten seconds") {
+TEST_CASE_FIXTURE(Bucket, "the commits of a sync interval are one PUT, the owner is read every ten seconds") {
     settle();
     const RequestCounts before = status().requests;
 

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <mutex>
+
 #include "shared/format/path.h"
 #include "shared/replica/validator.h"
 #include "tests/replica/site.h"
@@ -62,6 +65,29 @@ TEST_CASE_FIXTURE(Replicated, "a started replicator goes on where the last one e
 
     CHECK(site.check_restores_from(first) == 3);
     CHECK(snapshots().size() == 1);
+}
+
+TEST_CASE_FIXTURE(Replicated, "what is there after an error is made durable before anything is built on it") {
+    std::mutex mutex;
+    std::vector<std::string> calls;
+    site.on_call = [&](const std::string& call) {
+        const std::lock_guard lock(mutex);
+        calls.push_back(call.substr(0, call.find(' ')));
+    };
+    site.start();
+    site.primary.commit();
+    site.flush();
+    site.fail("publish");
+    site.primary.commit();
+    until([this] { return site.failures() > 0; });
+
+    site.fail("");
+    site.flush();
+    site.stop();
+
+    const auto good = std::find(calls.rbegin(), calls.rend(), "publish");
+    const auto failed = std::find(std::next(good), calls.rend(), "publish");
+    CHECK(std::find(good, failed, "settle") != failed);
 }
 
 TEST_CASE_FIXTURE(Replicated, "what an ended generation had not handed on is handed on before the next one") {
