@@ -5,15 +5,18 @@
 
 BROKEN is a text file with one line for each thing that failed beside the tests (a build, a file left
 behind); each counts as a failure. LOG is a meson testlog.json, named after its build folder. The end of what
-each failed test printed is repeated here, where it is found when only the end of a long log was kept.
+each failed test printed is repeated here, where it is found when only the end of a long log was kept; and of
+those that passed each line that names a seed.
 """
 import json
 import os
+import re
 import sys
 
 PASSED = {'OK', 'EXPECTEDFAIL'}
 SKIPPED = {'SKIP'}
 LAST_LINES = 60
+SEED = re.compile(r'\bseeds?\b')
 
 
 def outcomes(path):
@@ -38,6 +41,8 @@ def main(arguments, strict, output=sys.stdout):
         for name, result, printed in outcomes(path):
             if result in PASSED:
                 passed.append(name)
+                for line in filter(SEED.search, printed.splitlines()):
+                    print(f'{name}: {line}', file=output)
             elif result in SKIPPED:
                 skipped.append(name)
             else:

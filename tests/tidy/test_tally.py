@@ -12,7 +12,7 @@ import tally  # noqa: E402
 
 
 class TallyTest(unittest.TestCase):
-    def tally(self, logs, broken='', strict=False):
+    def tally(self, logs, broken='', strict=False, printed='FAIL'):
         """The lines printed and the exit status for {build: [(test, result)]}."""
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, 'broken')]
@@ -21,7 +21,8 @@ class TallyTest(unittest.TestCase):
             for build, tests in logs.items():
                 paths.append(os.path.join(folder, build + '.json'))
                 with open(paths[-1], 'w', encoding='utf-8') as file:
-                    file.writelines(json.dumps({'name': n, 'result': r, 'stdout': 'FAIL'}) + '\n' for n, r in tests)
+                    file.writelines(json.dumps({'name': n, 'result': r, 'stdout': printed}) + '\n'
+                                    for n, r in tests)
             output = io.StringIO()
             status = tally.main(paths, strict, output)
         return output.getvalue().splitlines(), status
@@ -35,6 +36,10 @@ class TallyTest(unittest.TestCase):
         self.assertEqual(lines, ['--- build: a', 'FAIL', '--- build: b', 'FAIL', 'failed: build: a (fail)',
                                  'failed: build: b (timeout)', '1 passed, 2 failed, 0 skipped'])
         self.assertEqual(status, 1)
+
+    def test_the_seeds_of_what_passed_are_repeated(self):
+        lines, _ = self.tally({'build': [('a', 'OK')]}, printed='begins\nseed 7\nseedless\n2 seeds\n')
+        self.assertEqual(lines, ['build: a: seed 7', 'build: a: 2 seeds', '1 passed, 0 failed, 0 skipped'])
 
     def test_a_skip_is_named_and_fails_only_a_strict_run(self):
         logs = {'build': [('a', 'SKIP'), ('b', 'OK')]}
