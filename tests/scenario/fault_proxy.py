@@ -9,7 +9,8 @@ import select
 import socket
 import threading
 
-BEHAVIOURS = ["straight", "straight", "straight", "slow", "cut", "lose", "double", "flip", "stall"]
+HARMLESS = ["straight", "straight", "straight"]
+BEHAVIOURS = [*HARMLESS, "slow", "cut", "lose", "double", "flip", "stall"]
 STALL_S = 2.0
 
 

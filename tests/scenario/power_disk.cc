@@ -111,6 +111,12 @@ Fault* due_fault(std::string_view kind, const std::string& path) {
     return nullptr;
 }
 
+void say_fault(int error_number, std::string_view kind, const std::string& path) {
+    const std::string line =
+        "fault: " + std::to_string(error_number) + ' ' + std::string(kind) + ' ' + path + '\n';
+    syscall(SYS_write, STDERR_FILENO, line.data(), line.size());
+}
+
 // Does one call that changes something, or fails, or ends the process after what `torn` does of it.
 template <class Call, class Note, class Torn>
 auto change(std::string_view kind, const std::string& path, Call call, Note on_done, Torn torn)
@@ -121,6 +127,7 @@ auto change(std::string_view kind, const std::string& path, Call call, Note on_d
             torn();
             end_process();
         }
+        say_fault(fault->error_number, kind, path);
         errno = fault->error_number;
         return -1;
     }

@@ -4,11 +4,13 @@
 // happened; so does every fsync(), which does nothing else. From the journal power_loss.py makes what a power
 // loss may leave.
 //
-//   where            what may happen there                                    how it is asked for
-//   any call         fails with an errno from the n-th on, so many times      fault ERRNO KINDS PART SKIP
-//   TIMES any call         the process ends instead; of a write, a part is done     fault 0 KINDS PART SKIP 1
-//   wall clock       jumps (the kernel's time stamps and the coarse clock     clock MILLISECONDS
+//   where            what may happen there                                 how it is asked for
+//   any call         fails with an errno from the n-th on, so many times   fault ERRNO KINDS PART SKIP TIMES
+//   any call         the process ends instead; of a write, a part is done  fault 0 KINDS PART SKIP 1
+//   wall clock       jumps (the kernel's time stamps and the coarse clock  clock MILLISECONDS
 //                    that belongs to them, do not)
+//
+// A call that fails so is said on stderr: `fault: ERRNO KIND PATH`.
 //
 // KINDS: some of create,open,read,write,truncate,rename,unlink,mkdir,sync joined by commas. PART: of the
 // path. `calm` ends all faults. Maps of files are not seen: the wal-index is gone after power loss, and

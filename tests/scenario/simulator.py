@@ -2,33 +2,38 @@
 
 One seed draws commits, spills, rollbacks, savepoints, checkpoints, VACUUM, closes and opens, and these faults:
 
-    process death          primary, live replica: in any call that changes a file, also while it recovers
+    process death          primary, live replica: at rest, or in any call that changes a file, also while it opens
     power loss             primary, with its replica directory or without; live replica (power_loss.py: how)
-    disk full, I/O error   database, WAL, meta directory, replica directory; of the live replica: all its files
+    I/O error              primary: a call that changes or reads a file of the database, the WAL, the meta
+                           directory or the replica directory; live replica: a call that changes a file of its own
+    disk full              the same; of the primary only calls that may make a file, or make one larger
     network                between primary and live replica, if that follows by HTTP (fault_proxy.py: how)
-    replica outage         no call on its directory succeeds
-    clock                  jumps by days, of each machine its own
-    foreign write          by a program without the VFS, while nobody has the database open
+    replica outage         nothing in its directory can be opened, read or changed
+    clock                  jumps by days, of each machine its own; forth only if a directory is followed
+    foreign write          by a program without the VFS, while nobody has the database open; no fault meanwhile
 
 The oracle knows the database after each transaction that was tried. After a death what was acknowledged is there;
 after a power loss what was synced, and whole transactions only. The live replica never shows anything but a state.
 At quiet points all faults end: then sim_check.py tells what has to hold.
 
-Usage: simulator.py WORKER [--seed N] [--steps M] [--seconds S] [--keep]
-Without a seed: 1, 2, ... for half of the time (45 s), then new ones. A seed draws the same again; how threads
-interleave it does not say.
+Usage: simulator.py WORKER [--seed N | --seeds-from N] [--steps M] [--seconds S] [--keep]
+Without a seed: 1, 2, ... for half of the time (45 s), then new ones; from a seed on: one after the other. A seed
+draws the same again; how threads interleave it does not say. --keep: the files of a run that fails.
 """
 import argparse
+import collections
 import itertools
 import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 
 import sim_moves
 from fault_proxy import FaultProxy
 from sim_check import check
+from sim_figures import Figures
 from sim_machine import Died, Machine, Oracle, content_of
 from stock_shell import fail, quoted
 
@@ -62,6 +67,7 @@ class Simulation:
         self.gaps = set()               # the positions behind them
         self.is_last = False
         self.restores, self.moves, self.reasons = 0, {}, {}
+        self.deaths = collections.Counter()
 
     def machines(self):
         return [machine for machine in (self.primary, self.live) if machine]
@@ -118,6 +124,7 @@ class Simulation:
             action(*arguments)
             return True
         except Died as death:
+            self.deaths[f"process death, {death.args[0].name}"] += 1
             if death.args[0] is self.primary:
                 self.causes.add("kill")
                 self.faults = set()
@@ -232,45 +239,59 @@ class Simulation:
             self.proxy.is_calm = False
 
 
-def simulate(seed, steps, worker, keep):
+def simulate(seed, steps, worker, keep, figures):
     scratch = tempfile.mkdtemp(prefix="simulator-")
     simulation = None
     began = time.monotonic()
     try:
         simulation = Simulation(seed, os.path.realpath(scratch), worker)
         simulation.run_all(steps)
+        figures.add(simulation, steps)
     except BaseException as error:
         words = [machine.last_words() for machine in simulation.machines()] if simulation else []
         print(*words, f"seed {seed}, {steps} steps: {error!r}", sep="\n", flush=True)
+        if keep:
+            print(f"kept: {scratch}", flush=True)
         raise
     finally:
         for machine in simulation.machines() if simulation else []:
             machine.destroy()
-        if keep:
-            print(f"kept: {scratch}")
-        else:
+        if not keep or sys.exc_info()[0] is None:
             shutil.rmtree(scratch)
     print(f"seed {seed}: {simulation.oracle.last} transactions, {simulation.restores} restores, "
           f"{time.monotonic() - began:.1f} s; generations: {simulation.reasons}", flush=True)
+
+
+def seeds(arguments, began):
+    if arguments.seed is not None:
+        yield arguments.seed
+    elif arguments.seeds_from is not None:
+        yield from itertools.count(arguments.seeds_from)
+    else:
+        for seed in itertools.count(1):
+            is_new = seed > 1 and time.monotonic() - began > arguments.seconds / 2
+            yield random.randrange(1 << 30) if is_new else seed
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("worker")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--seeds-from", type=int)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     began = time.monotonic()
-    for seed in itertools.count(1) if arguments.seed is None else [arguments.seed]:
-        passed = time.monotonic() - began
-        if seed > 1 and arguments.seed is None and passed > arguments.seconds / 2:
-            seed = random.randrange(1 << 30)
-        print(f"seed {seed}", flush=True)
-        simulate(seed, arguments.steps, os.path.abspath(arguments.worker), arguments.keep)
-        if time.monotonic() - began > arguments.seconds:
-            break
+    figures = Figures()
+    try:
+        for seed in seeds(arguments, began):
+            print(f"seed {seed}", flush=True)
+            simulate(seed, arguments.steps, os.path.abspath(arguments.worker), arguments.keep, figures)
+            if time.monotonic() - began > arguments.seconds:
+                break
+    finally:
+        figures.print(time.monotonic() - began)
 
 
 main()
