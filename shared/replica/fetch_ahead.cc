@@ -180,8 +180,10 @@ Status FetchAhead::take_piece() {
     held_bytes_ -= std::exchange(bytes_, Bytes()).size();
     taken_ = 0;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return pieces_.empty() ? is_over_ : pieces_.front()->is_done; });
-    if (pieces_.empty()) {
+    // A hand that failed by itself leaves its piece as it is.
+    const auto is_waiting = [this] { return pieces_.empty() ? !is_over_ : !pieces_.front()->is_done; };
+    changed_.wait(lock, [&] { return !is_waiting() || !failure_; });
+    if (pieces_.empty() || is_waiting()) {
         LITESTREAM_TRY(failure_);
         return corrupt(files_[reading_].name + ": ends before its end");
     }

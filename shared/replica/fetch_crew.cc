@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <new>
+#include <stdexcept>
 
 #include "shared/base/threads.h"
 
@@ -14,11 +16,14 @@ constexpr std::uint64_t kMostKeptByHand = 1u << 20;
 
 }  // namespace
 
-Status guarded(const std::function<Status()>& work) {
+// Texts that are kept in place: where memory is out, none is to be had for them either.
+Status caught() {
     try {
-        return work();
-    } catch (const std::exception& failure) {
-        return Error{ErrorCode::kIo, failure.what()};
+        throw;
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::kIo, "out of memory"};
+    } catch (const std::length_error&) {
+        return Error{ErrorCode::kIo, "too long"};
     } catch (...) {
         return Error{ErrorCode::kIo, "failed"};
     }

@@ -63,7 +63,17 @@ class FetchCrew {
     std::uint64_t keepable_;             // guarded by mutex_: so much more may be kept
 };
 
-// No exception of a library may end the host.
-Status guarded(const std::function<Status()>& work);
+// What an exception becomes; within a handler.
+Status caught();
+
+// No exception of a library may end the host. Takes any callable: to wrap it might throw outside.
+template <typename Work>
+Status guarded(const Work& work) {
+    try {
+        return work();
+    } catch (...) {
+        return caught();
+    }
+}
 
 }  // namespace litestream
