@@ -110,9 +110,12 @@ Status S3Upload::put() {
         fence_.set(S3Fence::Kind::kReadBack);
         return this->put();
     }
-    if (is_refused_as_existing(answer)) return check_ours();
+    if (is_refused_as_existing(answer)) {  // perhaps by our own attempt, whose answer was lost
+        LITESTREAM_ASSIGN(const S3Answer ours, look_ours());
+        return fits_etag(ours.http, md5) ? Status() : mend(put);
+    }
     if (!answer.is_ok()) return session_.refusal(put, answer);
-    if (!fits_etag(answer.http, md5)) LITESTREAM_TRY(check_bytes(put));
+    if (!fits_etag(answer.http, md5)) LITESTREAM_TRY(mend(put));
     if (is_new() && fence_.kind() == S3Fence::Kind::kUnknown) LITESTREAM_TRY(probe());
     return is_new() && fence_.kind() == S3Fence::Kind::kReadBack ? check_ours() : Status();
 }
@@ -120,11 +123,22 @@ Status S3Upload::put() {
 // The same object once more: a store that keeps to If-None-Match refuses it.
 Status S3Upload::probe() {
     S3Request put = put_request();
-    add_md5(put);
+    const Md5 md5 = add_md5(put);
     LITESTREAM_ASSIGN(const S3Answer answer, session_.send(put));
     if (is_refused_as_existing(answer)) fence_.set(S3Fence::Kind::kStore);
-    if (answer.is_ok()) fence_.set(S3Fence::Kind::kReadBack);
-    return {};
+    if (!answer.is_ok()) return {};
+    fence_.set(S3Fence::Kind::kReadBack);
+    return fits_etag(answer.http, md5) ? Status() : mend(put);
+}
+
+// What nobody could look at must not stay either: the next listing would count it as published. Only where
+// the store says that it is ours.
+Status S3Upload::mend(const S3Request& put) {
+    Status status = check_bytes(put);
+    if (!status && status.error().code != ErrorCode::kExists && fence_.kind() == S3Fence::Kind::kStore) {
+        static_cast<void>(session_.send({S3Kind::kDelete, "DELETE", key_, {}}));
+    }
+    return status;
 }
 
 // By reading them. An object that is ours may be replaced; what cannot be mended must not stay.
@@ -171,6 +185,7 @@ Status S3Upload::send_part() {
 }
 
 Status S3Upload::complete(bool is_conditional) {
+    if (is_new() && !is_conditional) LITESTREAM_TRY(check_free());
     const std::string parts = encode_parts(etags_);
     S3Request complete{S3Kind::kPut, "POST", key_, {}};
     complete.query["uploadId"] = upload_id_;
@@ -183,7 +198,7 @@ Status S3Upload::complete(bool is_conditional) {
     const bool is_gone = answer.fault.code == "NoSuchUpload";
     if (is_refused_as_existing(answer) || is_gone) return check_ours();
     if (!answer.is_ok()) return session_.refusal(complete, answer);
-    const bool is_fenced = !is_new() || fence_.kind() == S3Fence::Kind::kStore;
+    const bool is_fenced = !is_new() || (is_conditional && fence_.kind() == S3Fence::Kind::kStore);
     return is_fenced && is_completion(answer.http.body) ? Status() : check_ours();
 }
 
@@ -197,11 +212,16 @@ Status S3Upload::check_free() {
     return session_.refusal(head, answer);
 }
 
-Status S3Upload::check_ours() {
+Result<S3Answer> S3Upload::look_ours() {
     const S3Request head{S3Kind::kHead, "HEAD", key_, {}};
-    LITESTREAM_ASSIGN(const S3Answer answer, session_.expect_ok(head));
-    if (answer.http.header(kIdHeader) == id_) return {};
+    LITESTREAM_ASSIGN(S3Answer answer, session_.expect_ok(head));
+    if (answer.http.header(kIdHeader) == id_) return answer;
     return Error{ErrorCode::kExists, session_.url_of(key_) + ": exists already"};
+}
+
+Status S3Upload::check_ours() {
+    LITESTREAM_TRY(look_ours());
+    return {};
 }
 
 }  // namespace litestream

@@ -57,11 +57,13 @@ class S3Upload {
     S3Request put_request() const;
     Status put();
     Status probe();
+    Status mend(const S3Request& put);
     Status check_bytes(S3Request put);
     Status begin();
     Status send_part();
     Status complete(bool is_conditional);
     Status check_free();
+    Result<S3Answer> look_ours();
     Status check_ours();
 
     std::size_t part_size() const;

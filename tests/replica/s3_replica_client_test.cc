@@ -144,6 +144,18 @@ TEST_CASE("bytes that the store goes on to change do not stay under a name that 
     CHECK(store.objects().empty());
 }
 
+TEST_CASE("what cannot be read back does not stay under a name that counts as published") {
+    FakeStore store;
+    const auto client = store.client();
+    REQUIRE(client->publish("first", text("content")));
+    store.plan({"PUT", StoreFault::Kind::kDamage});
+    store.plan({.pattern = "GET", .status = 403, .code = "AccessDenied"});
+
+    CHECK_FALSE(client->publish("name", text("content")));
+
+    CHECK(store.objects().size() == 1);
+}
+
 TEST_CASE("a store that makes its ETags in another way is read back and believed") {
     FakeStore store;
     StoreFault other{"PUT", StoreFault::Kind::kOtherEtag};
