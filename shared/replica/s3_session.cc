@@ -102,6 +102,12 @@ void hide(std::string& text, const std::string& key) {
         text.replace(at, key.size(), "***");
         at += 3;
     }
+    // The text was cut within the key.
+    if (!text.ends_with("...")) return;
+    const std::size_t end = text.size() - 3;
+    for (std::size_t n = std::min(key.size() - 1, end); n >= kMinShownKeySize; --n) {
+        if (text.compare(end - n, n, key, 0, n) == 0) return void(text.replace(end - n, n, "***"));
+    }
 }
 
 Error interrupted() { return {ErrorCode::kInterrupt, "interrupted"}; }

@@ -209,6 +209,18 @@ TEST_CASE("no error shows a key, even if the store's does") {
     CHECK(contains(message, "AccessDenied: *** with *** and *** may not; twice *** (403)"));
 }
 
+TEST_CASE("no error shows the beginning of a key within which it was cut") {
+    FakeStore store;
+    store.keys.session_token = std::string(2000, 'T');
+    StoreFault fault = refusal("PUT", 403, "AccessDenied");
+    fault.message = "with " + store.keys.session_token;
+    store.plan(fault);
+
+    const std::string message = message_of(store.client()->publish("name", text("x")));
+
+    CHECK(contains(message, "AccessDenied: with ***... (403)"));
+}
+
 TEST_CASE("how long a store wants to be left alone is read as seconds or as a date") {
     constexpr std::int64_t kNow = 1'606'208'400'000;  // Tue, 24 Nov 2020 09:00:00 GMT
     const auto asked = [](const std::string& value) {
