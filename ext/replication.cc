@@ -24,8 +24,15 @@ Result<std::unique_ptr<ReplicaClient>> open_client(const std::string& url_text,
     return open_replica_client(url, database_mode(database_path));
 }
 
+// How much is done at a time is no part of where a replica is; in a URL as a client gives it the key is last.
+std::string place_of(const std::string& url) {
+    const std::size_t at = url.rfind("parallelism=");
+    const bool is_key = at != std::string::npos && at > 0 && (url[at - 1] == '?' || url[at - 1] == '&');
+    return is_key ? url.substr(0, at - 1) : url;
+}
+
 bool is_called(const ReplicaMember& member, const std::string& name_or_url, const std::string& url) {
-    return member.spec().name == name_or_url || member.spec().url == url;
+    return member.spec().name == name_or_url || place_of(member.spec().url) == place_of(url);
 }
 
 // One message for the wrong URL under a name, and for the wrong name or options of a URL.
