@@ -71,11 +71,12 @@ ValidationResult PeriodicValidation::validate() {
     request.stop = [this] { return stopping_.load(); };
     LiveDatabase live{images_, member_};
     auto client = open_client(member_.spec().url);
+    const auto forget = [](PeriodicValidation* validation) { validation->set_reading(nullptr); };
+    const std::unique_ptr<PeriodicValidation, decltype(forget)> reading(this, forget);  // also if it throws
     if (client) set_reading(client->get());
     auto validation =
         client ? validate_replica(**client, &live, request) : Result<Validation>(client.error());
     if (client) {
-        set_reading(nullptr);
         const std::lock_guard lock(mutex_);
         add_counts(requests_, (*client)->request_counts());
     }
