@@ -41,8 +41,12 @@ class Claim {
         const auto refusal =
             litestream::claim(*replica.client, owner, generation, replica.adopt, wall_clock_ms());
         if (refusal && !refusal->empty()) return bad_input(*refusal);
-        if (!refusal && is_final(refusal.error().code)) return refusal.error();
-        claim.has_marked_ = refusal && before && !*before;
+        const bool is_first = before && !*before;
+        if (!refusal && is_final(refusal.error().code)) {
+            claim.has_marked_ = is_first && is_marked(*replica.client, owner);
+            return refusal.error();
+        }
+        claim.has_marked_ = refusal && is_first;
         return claim;
     }
     Claim(Claim&& other) noexcept
@@ -61,6 +65,11 @@ class Claim {
     void keep() { has_new_id_ = has_marked_ = false; }
 
   private:
+    // What failed was perhaps only the sync behind it.
+    static bool is_marked(ReplicaClient& client, const Owner& owner) {
+        const auto record = read_owner(client);
+        return record && *record && (*record)->owner.id == owner.id;
+    }
     Claim(Replication& replication, Url url) : replication_(replication), url_(std::move(url)) {}
 
     Replication& replication_;

@@ -51,7 +51,8 @@ Status make_real_directory(const std::string& path, mode_t mode) {
 }
 
 Status sync_directory(const std::string& path) {
-    LITESTREAM_ASSIGN(const File directory, File::open(path, O_RDONLY | O_DIRECTORY));
+    // Itself may be a symbolic link, which open() refuses.
+    LITESTREAM_ASSIGN(const File directory, File::open(join_path(path, "."), O_RDONLY | O_DIRECTORY));
     if (::fsync(directory.descriptor()) != 0) return system_error(errno, path, "sync the directory");
     return {};
 }

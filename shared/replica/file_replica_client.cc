@@ -241,7 +241,8 @@ Status FileReplicaClient::remove_all(const std::vector<std::string>& names) {
     LITESTREAM_TRY(ReplicaClient::remove_all(names));
     for (std::string folder : folders) {  // it goes with the last one
         while (!file_exists(folder) && folder.size() > root_.size()) folder = parent_directory(folder);
-        LITESTREAM_TRY(sync_directory(folder));
+        const Status synced = sync_directory(folder);
+        if (!synced && synced.error().code != ErrorCode::kNotFound) return synced;
     }
     return {};
 }

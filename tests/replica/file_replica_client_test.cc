@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "shared/format/path.h"
 #include "tests/replica/replica_files.h"
@@ -46,6 +47,20 @@ TEST_CASE("an unknown scheme or key is refused by name") {
     CHECK(contains(refusal("ftp://host/app"), "unknown scheme \"ftp\""));
     CHECK(contains(refusal("ftp://host/app"), "file:///ABSOLUTE/PATH"));
     CHECK(contains(refusal("file:///backup?colour=red"), "\"colour\""));
+}
+
+TEST_CASE("a replica's directory may be a symbolic link") {
+    ReplicaFiles files;
+    const std::string link = files.root() + "-link";
+    REQUIRE(::symlink(files.root().c_str(), link.c_str()) == 0);
+    const auto client = *open_replica_client(*Url::parse("file://" + link));
+
+    CHECK(client->publish("owner", text("first")));
+    CHECK(client->publish(segment_path(kGeneration, 0, 0), text("segment")));
+    CHECK(client->settle({kGeneration, 0, 32}));
+    CHECK(client->remove_all({snapshot_path(kGeneration, 0)}));
+
+    REQUIRE(::unlink(link.c_str()) == 0);
 }
 
 TEST_CASE("a directory that is not the one written before fails one publish") {
