@@ -52,6 +52,16 @@ Result<bool> is_restorable(ReplicaClient& client, const SnapshotInfo& snapshot, 
     return has_last_link(client, segments);
 }
 
+// Where the first segment of an index says that the one before it ended, and how. Behind what the replica has
+// is a gap, no fork.
+bool ends_elsewhere(const SegmentStore& store, const SegmentRef& first, const Trailer& held) {
+    const auto file = File::open(store.file_of(first), O_RDONLY);
+    const auto trailer = file ? read_trailer(*file) : Result<std::optional<Trailer>>(file.error());
+    if (!trailer || !*trailer || (*trailer)->previous_end == 0) return false;
+    if ((*trailer)->previous_end != held.end_offset) return (*trailer)->previous_end < held.end_offset;
+    return (*trailer)->previous_checksum != held.end_checksum;
+}
+
 // The stored checksum of the frame that ends at `end`, within a local segment.
 Result<Bytes> checksum_before(const SegmentStore& store, const SegmentRef& segment, std::uint64_t end,
                               std::uint32_t page_size) {
@@ -109,6 +119,9 @@ std::string find_fork(const SegmentStore& store, const Held& held) {
                              "copy of it replicates there";
     if (store.end().generation == end.generation && store.end().before(end)) return fork;
     const auto local = store.segments_after({end.generation, end.index, end.offset - 1}, 1);
+    if (!local.empty() && local.front().index == end.index + 1) {
+        return ends_elsewhere(store, local.front(), *held.last) ? fork : "";
+    }
     const bool is_same_index = !local.empty() && local.front().index == end.index;
     if (!is_same_index || local.front().start >= end.offset) return "";  // trimmed
     if (end.offset - local.front().start < kFrameHeaderSize + held.last->page_size) return fork;

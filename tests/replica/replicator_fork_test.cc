@@ -50,6 +50,13 @@ TEST_CASE("a replica that is ahead of its primary is another history, which is l
     Forked(1).check_left_alone();
 }
 
+TEST_CASE("another history is told from the index behind it too") {
+    Forked forked(1);
+    forked.other.commit_in_next_index();
+
+    forked.check_left_alone();
+}
+
 TEST_CASE("a replica whose last frame is not the primary's is another history, which is left alone") {
     Forked(3).check_left_alone();
     Forked(5).check_left_alone();
