@@ -131,12 +131,12 @@ void Replicator::work() {
     set_state(has_snapshot_ ? "syncing" : "snapshot");
     Status status = sync_once();
     if (status && knows_position_) status = take_wanted_snapshot();
-    if (status && knows_position_) status = take_due_snapshot();
+    if (status && knows_position_ && !is_fenced_.load()) status = take_due_snapshot();
     // Somebody else may have written there.
     if (!status && status.error().code == ErrorCode::kExists && knows_position_) {
         if (auto owned = check_owner(position().generation); !owned) status = std::move(owned);
     }
-    if (status && knows_position_) retain();
+    if (status && knows_position_ && !is_fenced_.load()) retain();
     finish_work(status);
 }
 

@@ -78,7 +78,8 @@ Status Replicator::find_position(const std::string& generation) {
     if (has_backlog) return {};
     LITESTREAM_ASSIGN(const Held held, held_of(*client_, generation));
     if (const std::string fork = find_fork(store_, held); !fork.empty()) {
-        if (given_up_.insert(generation).second) store_.request_generation(fork);
+        const bool is_current = generation == store_.generation();
+        if (is_current && given_up_.insert(generation).second) store_.request_generation(fork);
         return Error{ErrorCode::kBusy, client_->url() + ": " + fork};
     }
     LITESTREAM_TRY(client_->settle(held.end));
@@ -208,6 +209,7 @@ Result<Position> Replicator::publish_snapshot() {
     LITESTREAM_TRY(upload_until(at));
     const std::int64_t now_ms = options_.clock.wall_ms();
     trailer.commits.back().time_ms = now_ms;
+    LITESTREAM_TRY(check_owner_again());  // nothing may have been uploaded for long
     const Status published = write_snapshot(*image, trailer);
     const bool was_there = !published && published.error().code == ErrorCode::kExists;
     if (!published && !was_there) return published.error();

@@ -9,6 +9,7 @@ namespace {
 constexpr const char* kGeneration = "00000000000000a1";
 constexpr const char* kOther = "00000000000000c3";
 constexpr int kTimeoutMs = 30'000;
+constexpr std::int64_t kDayMs = 24 * kHourMs;
 
 struct TwoSites {
     ReplicaFiles files;
@@ -131,6 +132,25 @@ TEST_CASE_FIXTURE(TwoSites, "with adopt the second takes over and the first is f
     CHECK(files.names() == before);
     CHECK(files.restore_position(begin).database == first.primary.state(begin));
     CHECK(files.restore_position(second.primary.position()).result);
+}
+
+TEST_CASE_FIXTURE(TwoSites, "who lost the replica takes no snapshot of what was there before") {
+    start_first();
+    first.commit_in_next_index();
+    first.flush();
+    second.options.adopt = true;
+    second.primary.commit();
+    second.start();
+    second.flush();
+    const auto before = files.names();
+
+    clock.advance(kDayMs);
+    const auto snapshot = first.replicator().snapshot(kTimeoutMs, nullptr);
+
+    CHECK_FALSE(snapshot);
+    until_fenced(first);
+    first.stop();
+    CHECK(files.names() == before);
 }
 
 TEST_CASE_FIXTURE(TwoSites, "where nobody asks for a sync the first one looks again in a while") {
