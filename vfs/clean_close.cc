@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/crc32.h"
 #include "shared/base/directory.h"
+#include "shared/base/machine.h"
 #include "shared/base/text.h"
 
 namespace litestream {
@@ -34,8 +36,11 @@ std::int64_t file_clock_ns() {
     return nanoseconds(now);
 }
 
-std::string describe(const struct stat& status, ByteView first_bytes, const std::string& position) {
-    std::string line = "1 " + position;
+std::string boot_field() { return boot_id().empty() ? "-" : boot_id(); }
+
+std::string describe(const struct stat& status, ByteView first_bytes, const std::string& position,
+                     const std::string& boot) {
+    std::string line = "2 " + position + " " + boot;
     for (const auto number :
          {static_cast<std::int64_t>(status.st_dev), static_cast<std::int64_t>(status.st_ino),
           static_cast<std::int64_t>(status.st_size), nanoseconds(status.st_mtim),
@@ -60,7 +65,7 @@ Status write_rest(const std::string& meta_path, RestKind kind, const std::string
         }
         std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
-    const std::string line = describe(status, rest.first_bytes, rest.position.to_string());
+    const std::string line = describe(status, rest.first_bytes, rest.position.to_string(), boot_field());
     const std::string path = record_path(meta_path, kind);
     if (is_closed) return write_file_atomically(path, as_bytes(line), mode);
     LITESTREAM_ASSIGN(TempFile temp, TempFile::create(path, ".tmp", mode));
@@ -69,14 +74,17 @@ Status write_rest(const std::string& meta_path, RestKind kind, const std::string
 }
 
 std::optional<Position> check_rest(const std::string& meta_path, RestKind kind,
-                                   const std::string& database_path, ByteView first_bytes) {
+                                   const std::string& database_path, ByteView first_bytes, OfBoot of_boot) {
     const auto bytes = read_file(record_path(meta_path, kind), 4096);
     struct stat status = {};
     if (!bytes || ::stat(database_path.c_str(), &status) != 0) return std::nullopt;
     const std::string_view line = as_text(*bytes);
     if (line.size() < 2 + kPositionTextSize) return std::nullopt;
     const std::string position(line.substr(2, kPositionTextSize));
-    if (line != describe(status, first_bytes, position)) return std::nullopt;
+    const std::string_view behind = line.substr(std::min(line.size(), 3 + kPositionTextSize));
+    const std::string boot(behind.substr(0, behind.find(' ')));
+    if (line != describe(status, first_bytes, position, boot)) return std::nullopt;
+    if (of_boot == OfBoot::kThis && (boot_id().empty() || boot != boot_id())) return std::nullopt;
     auto parsed = Position::parse(position);
     return parsed ? std::optional(*std::move(parsed)) : std::nullopt;
 }

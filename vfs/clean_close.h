@@ -6,7 +6,7 @@
 //                 before a checkpoint writes to the database file again. After power loss it proves nothing:
 //                 commits behind it may be gone
 //
-//   1 GENERATION/INDEX:OFFSET DEV INODE SIZE MTIME_NS CTIME_NS FIRST-100-BYTES-IN-HEX CRC32
+//   2 GENERATION/INDEX:OFFSET BOOT DEV INODE SIZE MTIME_NS CTIME_NS FIRST-100-BYTES-IN-HEX CRC32
 //
 // SQLite's change counter proves nothing in WAL mode; what the kernel says of the file does, once its change
 // time lies in the past: a later write then has a later one. Reentrant. The main file is looked at with
@@ -25,6 +25,8 @@ namespace litestream {
 constexpr std::size_t kCleanCloseHeaderBytes = 100;
 
 enum class RestKind { kClosed, kAtRest };
+// Where a power loss in between would make it prove less.
+enum class OfBoot { kAny, kThis };
 
 struct Rest {
     Position position;
@@ -39,6 +41,7 @@ Status write_rest(const std::string& meta_path, RestKind kind, const std::string
 
 // The position in the record if it fits the file as it is now; nullopt: no record, or it proves nothing.
 std::optional<Position> check_rest(const std::string& meta_path, RestKind kind,
-                                   const std::string& database_path, ByteView first_bytes);
+                                   const std::string& database_path, ByteView first_bytes,
+                                   OfBoot of_boot = OfBoot::kAny);
 
 }  // namespace litestream

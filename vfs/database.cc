@@ -31,6 +31,11 @@ bool has_no_frames(const std::string& path) {
     return static_cast<std::uint64_t>(status.st_size) <= kWalHeaderSize;
 }
 
+bool has_bytes(const std::string& path) {
+    struct stat status = {};
+    return ::stat(path.c_str(), &status) != 0 ? errno != ENOENT : status.st_size > 0;
+}
+
 std::optional<WalHeader> read_wal_header(const std::string& path) {
     WalReader wal;
     if (!wal.open(path)) return std::nullopt;
@@ -97,7 +102,9 @@ void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
     // First the WAL, then the file. As long as that is as the close left it, no checkpoint has written to it,
     // and without one no WAL is begun anew: the life that was seen is the first behind the close.
     const auto wal_header = read_wal_header(wal_path());
-    evidence.closed_at = check_rest(store_.path(), RestKind::kClosed, path_, first_bytes);
+    // Power loss may take a file's change time, and the frames behind a WAL's header.
+    const OfBoot of_boot = has_bytes(wal_path()) ? OfBoot::kThis : OfBoot::kAny;
+    evidence.closed_at = check_rest(store_.path(), RestKind::kClosed, path_, first_bytes, of_boot);
     if (evidence.closed_at && wal_header) {
         evidence.begun = WalMark{*evidence.closed_at, wal_header->salts, 0, {}};
     }

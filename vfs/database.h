@@ -56,7 +56,8 @@ struct CapturedLife {
 // Evidence gathered when SQLite opens the WAL, under its SHARED lock, before it can have changed anything.
 struct OpenEvidence {
     bool wal_was_empty = false;  // absent, or no more than a header or a part of one: no frames
-    // As the last close left the file, or the last checkpoint that cut the WAL off (vfs/clean_close.h).
+    // As the last close left the file, or the last checkpoint that cut the WAL off (vfs/clean_close.h). Where
+    // the WAL has bytes, only a close of this boot counts.
     std::optional<Position> closed_at;
     std::optional<Position> rested_at;
     // The life of the WAL that was there already, if it began right behind that close.
