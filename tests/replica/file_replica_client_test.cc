@@ -52,6 +52,7 @@ TEST_CASE("an unknown scheme or key is refused by name") {
 TEST_CASE("a replica's directory may be a symbolic link") {
     ReplicaFiles files;
     const std::string link = files.root() + "-link";
+    REQUIRE(make_directories(files.root(), 0700));
     REQUIRE(::symlink(files.root().c_str(), link.c_str()) == 0);
     const auto client = *open_replica_client(*Url::parse("file://" + link));
 
