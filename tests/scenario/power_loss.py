@@ -154,7 +154,7 @@ class Disk:
         elif operation == "s":
             self.files[inode].sync()
         elif operation == "d":
-            self.sync_directory(path)
+            self.sync_directory(path.removesuffix("/."))  # so that it may be a link
         elif operation == "r":
             self.rename(path, second)
         else:
