@@ -99,7 +99,6 @@ Status Capture::start(const WalIndexHeader& header, const OpenEvidence& evidence
     database_.watch(database_.wal_path(), FileWatch::Event::kModified);  // else others' commits wait for ours
     const std::string damage = database_.store().damage();
     if (auto reason = cannot_continue(header, evidence)) {
-        (void)database_.store().take_request();  // what a replicator found wrong with the old one
         LITESTREAM_TRY(begin_generation(damage.empty() ? *reason : damage + "; " + *reason, header));
         database_.end_promotion();
     } else if (!damage.empty()) {

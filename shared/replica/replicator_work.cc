@@ -78,8 +78,7 @@ Status Replicator::find_position(const std::string& generation) {
     if (has_backlog) return {};
     LITESTREAM_ASSIGN(const Held held, held_of(*client_, generation));
     if (const std::string fork = find_fork(store_, held); !fork.empty()) {
-        const bool is_current = generation == store_.generation();
-        if (is_current && given_up_.insert(generation).second) store_.request_generation(fork);
+        if (given_up_.insert(generation).second) store_.request_generation(generation, fork);
         return Error{ErrorCode::kBusy, client_->url() + ": " + fork};
     }
     LITESTREAM_TRY(client_->settle(held.end));
@@ -149,7 +148,8 @@ void Replicator::found_gap(const Position& at, std::uint64_t snapshot_index, con
     has_snapshot_ = false;
     // The next snapshot has to wait for an index that may be long in coming.
     const Position end = store_.end();
-    if (at.generation == end.generation && snapshot_index > end.index) store_.request_generation(reason);
+    const bool is_far = at.generation == end.generation && snapshot_index > end.index;
+    if (is_far) store_.request_generation(at.generation, reason);
 }
 
 // A local segment that does not verify never will: what can be had before it, then a gap.
@@ -238,7 +238,7 @@ Status Replicator::begin_chain(const Position& at) {
     if (position().generation == at.generation && !position().before(from)) return {};
     if (at.offset > 0 && !store_.has_index_from_start(at.generation, at.index)) {
         const std::string why = "the first segment of index " + to_hex16(at.index) + " is missing";
-        store_.request_generation(why);
+        store_.request_generation(at.generation, why);
         return Error{ErrorCode::kIo, store_.path() + ": " + why + "; it is needed for a snapshot"};
     }
     set_position(from);

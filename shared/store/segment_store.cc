@@ -65,6 +65,7 @@ Status SegmentStore::begin_generation(const std::string& generation, const std::
         const std::lock_guard lock(mutex_);
         generation_ = generation;
         reason_ = reason;
+        requested_.reset();  // it was about the one before
         history_.push_back(generation);
         generation_no_ = history_.size() - 1;
         end_ = start;

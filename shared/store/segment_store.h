@@ -145,12 +145,13 @@ class SegmentStore {
     void drop_cursor(const std::string& name);     // and its promise
     void set_cap(std::uint64_t bytes);             // instead of kLocalCapBytes
 
-    // Somebody found that the current generation cannot go on, a local segment being damaged or gone that a
-    // replica still lacks: capture begins a new one at its next look, which `listener` (one, set before there
-    // are threads) brings about.
-    void request_generation(const std::string& reason) {
+    // Somebody found that `generation` cannot go on, a local segment being damaged or gone that a replica
+    // still lacks: if it is the current one, capture begins another at its next look, which `listener` (one,
+    // set before there are threads) brings about.
+    void request_generation(const std::string& generation, const std::string& reason) {
         {
             const std::lock_guard lock(mutex_);
+            if (generation != generation_) return;
             requested_ = reason;
         }
         if (request_listener_) request_listener_();
