@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(Fixture, "bad arguments are named") {
           "error: litestream_validate: ftp://x/y: unknown scheme \"ftp\": accepted are "
           "file:///ABSOLUTE/PATH and s3://BUCKET/PATH");
     CHECK(sql("SELECT litestream_validate('file:///b','{\"when\":1}')") ==
-          "error: litestream_validate: unknown option \"when\"; known are position");
+          "error: litestream_validate: unknown option \"when\"; known are position, parallelism");
     CHECK(contains(sql("SELECT litestream_validate('file:///b','{\"position\":\"x\"}')"),
                    "litestream_validate: option \"position\": invalid position \"x\""));
     CHECK(contains(sql("SELECT litestream_validate('file:///b',NULL,'nope')"), "no such schema: nope"));

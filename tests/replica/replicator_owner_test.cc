@@ -123,9 +123,9 @@ TEST_CASE_FIXTURE(TwoSites, "with adopt the second takes over and the first is f
     second.flush();
     const auto before = files.names();
 
-    first.commit_in_next_index();
     clock.advance(kOwnerCheckOfSyncMs);
     first.replicator().sync_now();
+    first.commit_in_next_index();
     until_fenced(first);
 
     CHECK(first.has_error("/data/second.db"));
