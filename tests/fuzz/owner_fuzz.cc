@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     }
     const std::string stranger = record ? (*record)->owner.id + "x" : "x";
     const auto refused = claim_as(**client, stranger, false);
-    claim(refused.has_value() && !refused->empty());
+    claim(record ? refused.has_value() && !refused->empty()
+                 : !refused && refused.error().code == ErrorCode::kCorrupt);
     const auto adopted = claim_as(**client, stranger, true);
     claim(adopted.has_value() && adopted->empty());
     const auto now = read_owner(**client);
