@@ -45,7 +45,8 @@ struct Restart : Continuity {
         WalHeader header;
         header.page_size = 4096;
         header.salts = {1, 2, 3, 4, 5, 6, 7, 8};
-        Bytes bytes(header.encode().begin(), header.encode().end());
+        const auto encoded = header.encode();
+        Bytes bytes(encoded.begin(), encoded.end());
         bytes.resize(size);
         REQUIRE(write_file_atomically(path + "-wal", bytes, 0600));
     }
