@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "ext/sql_value.h"
+#include "ext/store_options.h"
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "shared/base/text.h"
 #include "shared/replica/replica_client.h"
-#include "shared/replica/s3_location.h"
 
 namespace litestream {
 namespace {
@@ -37,8 +37,6 @@ std::string joined(Keys keys) {
     for (const std::string_view key : keys) text.append(text.empty() ? "" : ", ").append(key);
     return text;
 }
-
-StoreOptions store_options(const Url& url) { return url.scheme == "s3" ? s3_options() : StoreOptions(); }
 
 Result<json::object> parse_options(const std::optional<std::string>& text, Keys known,
                                    StoreOptions store = {}) {
@@ -154,25 +152,6 @@ Status check_agreement(const json::object& query, const ReplicateOptions& from_q
     }
     if (key == nullptr) return {};
     return disagreement(key);
-}
-
-// As it is written in a query.
-Result<std::string> store_text(const StoreOption& option, const json::value& value) {
-    const char* expected = "text";
-    switch (option.kind) {
-        case StoreOptionKind::kText:
-            if (value.is_string()) return std::string(value.get_string());
-            break;
-        case StoreOptionKind::kSwitch:
-            if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");
-            expected = "true or false";
-            break;
-        case StoreOptionKind::kNumber:
-            if (value.is_number()) return json::serialize(value);
-            expected = "a number";
-            break;
-    }
-    return wrong_type(std::string(option.key).c_str(), expected);
 }
 
 // The store's own options go into the query: what opens the URL reads them there, today or once it is

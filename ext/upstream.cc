@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
-#include <span>
 #include <utility>
 
 #include "ext/follower.h"
 #include "ext/runtime.h"
 #include "ext/sql_value.h"
+#include "ext/store_options.h"
 #include "shared/base/clock.h"
 #include "shared/base/directory.h"
 #include "shared/base/json.h"
@@ -18,7 +18,6 @@
 #include "shared/base/url.h"
 #include "shared/net/token.h"
 #include "shared/replica/replica_client.h"
-#include "shared/replica/s3_location.h"
 #include "vfs/applied_log.h"
 
 namespace litestream {
@@ -69,11 +68,7 @@ bool is_stream_key(std::string_view key) {
     return std::find(std::begin(kStreamKeys), std::end(kStreamKeys), key) != std::end(kStreamKeys);
 }
 
-// --- What the store of a bucket needs; it stays in the URL's query, where its client reads it ---
-
-std::span<const StoreOption> store_options(const Url& url) {
-    return url.scheme == "s3" ? s3_options() : std::span<const StoreOption>();
-}
+// --- What the store of a bucket needs ---
 
 // Null: none such.
 const StoreOption* find_store_option(const Url& url, std::string_view key) {
@@ -91,14 +86,9 @@ std::string known_keys(const Url& url) {
 
 Status set_store_option(const StoreOption& option, const json::value& value, Url& url) {
     if (value.is_null()) return {};
-    const bool is_text = option.kind == StoreOptionKind::kText;
-    const bool is_switch = option.kind == StoreOptionKind::kSwitch;
-    const bool is_good = is_text ? value.is_string() : is_switch ? value.is_bool() : value.is_number();
-    if (!is_good) {
-        return wrong_type(option.key, is_text ? "text" : is_switch ? "true or false" : "a number");
-    }
+    LITESTREAM_ASSIGN(std::string text, store_text(option, value));
     std::erase_if(url.query, [&](const auto& pair) { return pair.first == option.key; });
-    url.query.emplace_back(option.key, is_text ? std::string(value.get_string()) : json::serialize(value));
+    url.query.emplace_back(option.key, std::move(text));
     return {};
 }
 
