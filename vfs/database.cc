@@ -24,16 +24,11 @@ constexpr int kHeaderTries = 50;
 
 std::uint64_t pack(const Salts& salts) { return load_be64(salts.data()); }
 
-// As SQLite reads it (wal.c, walIndexRecover).
-bool has_no_frames(const std::string& path) {
+// An absent file has none; one that cannot be looked at may have any number.
+std::uint64_t size_of_file(const std::string& path) {
     struct stat status = {};
-    if (::stat(path.c_str(), &status) != 0) return errno == ENOENT;
-    return static_cast<std::uint64_t>(status.st_size) <= kWalHeaderSize;
-}
-
-bool has_bytes(const std::string& path) {
-    struct stat status = {};
-    return ::stat(path.c_str(), &status) != 0 ? errno != ENOENT : status.st_size > 0;
+    if (::stat(path.c_str(), &status) == 0) return static_cast<std::uint64_t>(status.st_size);
+    return errno == ENOENT ? 0 : UINT64_MAX;
 }
 
 std::optional<WalHeader> read_wal_header(const std::string& path) {
@@ -98,12 +93,13 @@ void Database::on_wal_open(ByteView first_bytes, bool powersafe_overwrite) {
     if (!wants_capture_.load() || is_mapped())
         return;  // another handle of this process has it open: capture goes on
     OpenEvidence evidence;
-    evidence.wal_was_empty = has_no_frames(wal_path());
+    const std::uint64_t wal_bytes = size_of_file(wal_path());
+    evidence.wal_was_empty = wal_bytes <= kWalHeaderSize;  // as SQLite reads it (wal.c, walIndexRecover)
     // First the WAL, then the file. As long as that is as the close left it, no checkpoint has written to it,
     // and without one no WAL is begun anew: the life that was seen is the first behind the close.
     const auto wal_header = read_wal_header(wal_path());
     // Power loss may take a file's change time, and the frames behind a WAL's header.
-    const OfBoot of_boot = has_bytes(wal_path()) ? OfBoot::kThis : OfBoot::kAny;
+    const OfBoot of_boot = wal_bytes > 0 ? OfBoot::kThis : OfBoot::kAny;
     evidence.closed_at = check_rest(store_.path(), RestKind::kClosed, path_, first_bytes, of_boot);
     if (evidence.closed_at && wal_header) {
         evidence.begun = WalMark{*evidence.closed_at, wal_header->salts, 0, {}};
