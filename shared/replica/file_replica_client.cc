@@ -32,6 +32,11 @@ Status make_synced_directories(const std::string& path, unsigned mode) {
     return sync_directory(parent);
 }
 
+Status sync_if_there(const std::string& folder) {
+    Status synced = sync_directory(folder);
+    return !synced && synced.error().code == ErrorCode::kNotFound ? Status() : synced;
+}
+
 // What is not there yet holds nothing.
 Result<std::vector<DirectoryEntry>> list_or_empty(const std::string& path) {
     auto entries = list_directory(path);
@@ -214,8 +219,7 @@ Status FileReplicaClient::settle(const Position& end) {
     for (const std::string& folder :
          {index_path(end.generation, end.index), wal, snapshots_path(end.generation),
           generation_path(end.generation), std::string(generations_path()), std::string()}) {
-        const Status synced = sync_directory(folder.empty() ? root_ : path_of(folder));
-        if (!synced && synced.error().code != ErrorCode::kNotFound) return synced;
+        LITESTREAM_TRY(sync_if_there(folder.empty() ? root_ : path_of(folder)));
     }
     return {};
 }
@@ -241,8 +245,7 @@ Status FileReplicaClient::remove_all(const std::vector<std::string>& names) {
     LITESTREAM_TRY(ReplicaClient::remove_all(names));
     for (std::string folder : folders) {  // it goes with the last one
         while (!file_exists(folder) && folder.size() > root_.size()) folder = parent_directory(folder);
-        const Status synced = sync_directory(folder);
-        if (!synced && synced.error().code != ErrorCode::kNotFound) return synced;
+        LITESTREAM_TRY(sync_if_there(folder));
     }
     return {};
 }
