@@ -119,13 +119,12 @@ std::string find_fork(const SegmentStore& store, const Held& held) {
                              "copy of it replicates there";
     if (store.end().generation == end.generation && store.end().before(end)) return fork;
     const auto local = store.segments_after({end.generation, end.index, end.offset - 1}, 1);
-    if (!local.empty() && local.front().index == end.index + 1) {
-        return ends_elsewhere(store, local.front(), *held.last) ? fork : "";
-    }
-    const bool is_same_index = !local.empty() && local.front().index == end.index;
-    if (!is_same_index || local.front().start >= end.offset) return "";  // trimmed
-    if (end.offset - local.front().start < kFrameHeaderSize + held.last->page_size) return fork;
-    const auto checksum = checksum_before(store, local.front(), end.offset, held.last->page_size);
+    if (local.empty()) return "";
+    const SegmentRef& first = local.front();
+    if (first.index == end.index + 1) return ends_elsewhere(store, first, *held.last) ? fork : "";
+    if (first.index != end.index || first.start >= end.offset) return "";  // trimmed
+    if (end.offset - first.start < kFrameHeaderSize + held.last->page_size) return fork;
+    const auto checksum = checksum_before(store, first, end.offset, held.last->page_size);
     if (!checksum) return "";  // damaged: whoever uploads it says how
     Bytes stored(8);
     store_be32(stored.data(), held.last->end_checksum.s0);
