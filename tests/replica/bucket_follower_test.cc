@@ -6,11 +6,8 @@
 #include <thread>
 
 #include "shared/format/path.h"
-#include "shared/replica/directory_follower.h"
 #include "tests/replica/fake_store.h"
-#include "tests/support/fake_target.h"
-#include "tests/support/replica_builder.h"
-#include "tests/support/temp_directory.h"
+#include "tests/replica/followed.h"
 
 using namespace litestream;
 
@@ -21,36 +18,22 @@ const std::string kSecond = "00000000000000bb";
 constexpr std::uint32_t kPageSize = 512;
 constexpr int kRound = 16;  // quiet looks, after which they begin anew
 
-struct Bucket {
+struct Bucket : Followed {
     FakeStore store;
-    TempDirectory directory;
-    SegmentStore local{directory.path("app.db")};
-    FakeTarget target;
     std::unique_ptr<S3ReplicaClient> writer = store.client(whole());
     std::unique_ptr<S3ReplicaClient> reader = store.client(whole());
-    std::unique_ptr<ReplicaFeed> feed;
-    std::unique_ptr<DirectoryFollower> follower;
 
     Bucket() { open(); }
+    ~Bucket() { follower.reset(); }
     // One request for an object.
     static S3Options whole() {
         S3Options options = FakeStore::quick();
         options.part_size = options.first_range_size = options.range_size = 1u << 20;
         return options;
     }
-    void open() {
-        REQUIRE(local.open(0600));
-        feed = std::make_unique<ReplicaFeed>(local, target);
-        REQUIRE(feed->open());
-        follower = std::make_unique<DirectoryFollower>(*reader, *feed);
-    }
+    void open() { Followed::open(*reader); }
     ReplicaBuilder builder(const std::string& generation, const std::string& predecessor = {}) {
         return {*writer, generation, kPageSize, ReplicaBuilder::Trailers::kYes, predecessor};
-    }
-    bool moves() {
-        const auto moved = follower->look();
-        REQUIRE_MESSAGE(moved, moved.error().message);
-        return *moved;
     }
     // What the store was asked for by a look that moves or does not.
     std::vector<std::string> look(bool expected) {
@@ -69,16 +52,7 @@ struct Bucket {
         }
         return 0;
     }
-    bool shows(const ReplicaBuilder& replica) const {
-        return target.shown.position == replica.position() && feed->state() == target.shown &&
-               target.database == replica.last().database;
-    }
 };
-
-void commit_and_publish(ReplicaBuilder& replica, std::uint8_t fill) {
-    replica.commit({{1, 0}, {2, fill}});
-    replica.publish_segment();
-}
 
 bool is_list(const std::string& request) { return request.find("list-type") != std::string::npos; }
 

@@ -6,10 +6,9 @@
 #include <memory>
 
 #include "shared/format/path.h"
+#include "tests/replica/followed.h"
 #include "tests/replica/primary.h"
 #include "tests/replica/replica_files.h"
-#include "tests/support/fake_target.h"
-#include "tests/support/replica_builder.h"
 
 using namespace litestream;
 
@@ -20,45 +19,22 @@ const std::string kSecond = "00000000000000bb";
 constexpr std::uint32_t kPageSize = 512;
 using Trailers = ReplicaBuilder::Trailers;
 
-struct Follower {
+struct Follower : Followed {
     ReplicaFiles files;
-    TempDirectory directory;
-    SegmentStore store{directory.path("app.db")};
-    FakeTarget target;
     std::vector<std::string> opened;  // names, in order
     WatchedClient client{files.client(), [this](const std::string& what, const std::string& name) {
                              if (what == "open") opened.push_back(name);
                              return Status();
                          }};
-    std::unique_ptr<ReplicaFeed> feed;
-    std::unique_ptr<DirectoryFollower> follower;
 
     Follower() { open(); }
-    void open() {
-        REQUIRE(store.open(0600));
-        feed = std::make_unique<ReplicaFeed>(store, target);
-        REQUIRE(feed->open());
-        follower = std::make_unique<DirectoryFollower>(client, *feed);
-    }
+    ~Follower() { follower.reset(); }
+    void open() { Followed::open(client); }
     ReplicaBuilder builder(const std::string& generation, Trailers trailers = Trailers::kYes,
                            const std::string& predecessor = {}) {
         return {files.client(), generation, kPageSize, trailers, predecessor};
     }
-    bool moves() {
-        const auto moved = follower->look();
-        REQUIRE_MESSAGE(moved, moved.error().message);
-        return *moved;
-    }
-    bool shows(const ReplicaBuilder& replica) const {
-        return target.shown.position == replica.position() && feed->state() == target.shown &&
-               target.database == replica.last().database;
-    }
 };
-
-void commit_and_publish(ReplicaBuilder& replica, std::uint8_t fill) {
-    replica.commit({{1, 0}, {2, fill}});
-    replica.publish_segment();
-}
 
 }  // namespace
 
@@ -107,7 +83,7 @@ TEST_CASE("a look goes on from a snapshot in mid index over index after index") 
     CHECK(follower.moves());
     CHECK(follower.shows(replica));
     CHECK(follower.target.images == 1);
-    CHECK(follower.store.end() == replica.position());
+    CHECK(follower.local.end() == replica.position());
 }
 
 TEST_CASE("a look that finds nothing new opens no file") {
@@ -177,7 +153,7 @@ TEST_CASE("a new generation is gone over to once it has a snapshot") {
     CHECK(follower.moves());
 
     CHECK(follower.shows(second));
-    CHECK(follower.store.generations() == std::vector<std::string>{kSecond});
+    CHECK(follower.local.generations() == std::vector<std::string>{kSecond});
 }
 
 TEST_CASE("a new generation that had no file yet when it was seen first is gone over to") {
@@ -225,7 +201,7 @@ TEST_CASE("a replica without trailers is restored, then followed") {
     CHECK(follower.moves());
     CHECK(follower.shows(replica));
     CHECK(!follower.moves());
-    CHECK(follower.store.end() == replica.position());
+    CHECK(follower.local.end() == replica.position());
 }
 
 TEST_CASE("a replica without trailers is followed only if the check says so") {
@@ -242,5 +218,5 @@ TEST_CASE("a replica without trailers is followed only if the check says so") {
     REQUIRE(!looked);
     CHECK(looked.error().message.find("not in good order") != std::string::npos);
     CHECK(follower.target.images == 0);
-    CHECK(list_directory(follower.store.path())->empty());
+    CHECK(list_directory(follower.local.path())->empty());
 }
