@@ -59,7 +59,9 @@ Result<SqlValue> sync(const Call& call, const Target& target, std::int64_t timeo
     do {
         end = store.end();
         LITESTREAM_TRY(sync_replicas(members, store, end, waiting, timeout_ms));
-    } while (store.generation() != end.generation);
+        // One that has just begun is at its start until capture has read again what the WAL holds, which its
+        // snapshot has; the position is to be one that restores.
+    } while (store.generation() != end.generation || (end.offset == 0 && store.end() != end));
     return text_or_null(end.to_string());
 }
 
