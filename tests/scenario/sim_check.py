@@ -70,6 +70,8 @@ def check_replica(sim):
     for position in positions:
         number = restored_number(sim, position)
         if number is None:
+            # What retention took tells nothing of the next one, nor does what was restored before it came.
+            before = before if position in sim.gaps else None
             continue
         if before and before[0] == position.split("/")[0]:
             if number != before[1] and sim.oracle.parents[number] != before[1] and not is_gap(sim, position):
